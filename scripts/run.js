@@ -25,7 +25,9 @@ if (runsTypeScript(process.versions.node)) {
 /** Installs what package-lock.json says, once for each content of it. A broken-off install starts again. */
 function install() {
   const stamp = join(root, "node_modules/.installed");
-  const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   console.error("Installing what package-lock.json lists (once, about a minute) …");
   const npm = spawnSync("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"], {
@@ -47,12 +49,15 @@ function runsTypeScript(version) {
 /** Goes on in a child under another Node.js, as if it were this process: same terminal, signals, exit code. */
 function handOver(node, argv) {
   if (!existsSync(node)) {
-    console.error(`Node.js ${process.versions.node} is too old and no newer one is packaged for this platform;`);
+    console.error(
+      `Node.js ${process.versions.node} is too old and no newer one is packaged for this platform;`,
+    );
     console.error(`install Node.js 24 or newer.`);
     process.exit(1);
   }
   const child = spawn(node, argv, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 }
 
@@ -62,10 +67,13 @@ function handOver(node, argv) {
  */
 function stopWithParent() {
   const parent = process.ppid;
-  const stop = () => process.kill(process.pid, "SIGTERM");
-  if (process.channel) process.once("disconnect", stop).channel.unref();
+  if (process.channel) process.once("disconnect", terminate).channel.unref();
   else
     setInterval(() => {
-      if (process.ppid !== parent) stop();
+      if (process.ppid !== parent) terminate();
     }, 500).unref();
+}
+
+function terminate() {
+  process.kill(process.pid, "SIGTERM");
 }

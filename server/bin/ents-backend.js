@@ -11,7 +11,9 @@ const pinned = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta
 if (major > 22 || (major === 22 && minor >= 18)) {
   await import("../src/cli/main.ts");
 } else if (existsSync(pinned)) {
-  const child = spawnSync(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawnSync(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
   process.exit(child.status ?? 1);
 } else {
   console.error(`ents-backend needs Node.js 22.18 or newer; this is ${process.versions.node}.`);

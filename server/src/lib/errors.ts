@@ -28,12 +28,18 @@ export class KnownError extends Error {
  *
  * @returns a function from those values to the error, to be thrown
  */
-export function defineError<const Sentence extends string>(kind: ErrorKind, code: string, sentence: Sentence) {
+export function defineError<const Sentence extends string>(
+  kind: ErrorKind,
+  code: string,
+  sentence: Sentence,
+) {
   return (...[values]: Arguments<Sentence>): KnownError =>
     new KnownError(
       kind,
       code,
-      sentence.replace(/\{(\w+)\}/g, (_, name: string) => String((values as Record<string, unknown>)[name])),
+      sentence.replace(/\{(\w+)\}/g, (_, name: string) =>
+        String((values as Record<string, unknown>)[name]),
+      ),
     );
 }
 

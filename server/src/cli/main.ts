@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+import { Command } from "commander";
+import { KnownError } from "../lib/errors.ts";
+import { cellCommand } from "./cell.ts";
+import { loggerCommand } from "./logger.ts";
+import { migrateCommand } from "./migrate.ts";
+import { startCommand } from "./start.ts";
+
+if (existsSync(".env")) process.loadEnvFile(".env");
+
+const program = new Command("ents-backend")
+  .description("An open backend for environmental sensor networks.")
+  .addHelpText(
+    "after",
+    "\nSettings are environment variables, also read from .env; .env.example lists them all.",
+  )
+  .showHelpAfterError("(--help tells more)")
+  .addCommand(startCommand)
+  .addCommand(migrateCommand)
+  .addCommand(cellCommand)
+  .addCommand(loggerCommand);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // What its cause may know is one sentence; anything else is ours to mend, and needs its stack.
+  console.error(error instanceof KnownError ? `ents-backend: ${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,61 @@
+import { resolve } from "node:path";
+import { Type, type Static } from "typebox";
+import { Value } from "typebox/value";
+import { defineError } from "./lib/errors.ts";
+
+const invalidConfig = defineError("invalid", "invalid_config", "{problems}");
+
+/** Every environment variable that is read, and its default. `.env.example` lists them with what they do. */
+const Environment = Type.Object({
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000 }),
+  HOST: Type.String({ default: "localhost" }),
+  DATA_DIR: Type.String({ default: "./data" }),
+  DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
+  LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
+  DEMO: Type.Boolean({ default: true }),
+});
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Undefined: the embedded server in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly logLevel: Static<typeof Environment>["LOG_LEVEL"];
+  readonly demo: boolean;
+}
+
+/**
+ * Reads the environment, once, at the start. An empty variable counts as unset.
+ *
+ * @throws KnownError that names every variable with a bad value, and says what it may be
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(
+    Object.keys(Environment.properties).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
+  );
+  const values = Value.Default(Environment, Value.Convert(Environment, given));
+  if (!Value.Check(Environment, values)) throw invalidConfig({ problems: describe(values, given) });
+  return Object.freeze({
+    port: values.PORT,
+    host: values.HOST,
+    dataDir: resolve(values.DATA_DIR),
+    databaseUrl: values.DATABASE_URL,
+    logLevel: values.LOG_LEVEL,
+    demo: values.DEMO,
+  });
+}
+
+function describe(values: unknown, given: Readonly<Record<string, string | undefined>>): string {
+  return Value.Errors(Environment, values)
+    .map(({ instancePath, message, params }) => {
+      const name = instancePath.slice(1);
+      const allowed = (params as { allowedValues?: unknown[] }).allowedValues?.join(", ");
+      const why = name === "DATABASE_URL" ? "must start with postgres://" : message;
+      // A database URL holds a password.
+      const value = name === "DATABASE_URL" ? "" : `=${given[name]}`;
+      return `${name}${value} ${allowed ? `must be one of ${allowed}` : why}`;
+    })
+    .join("\n");
+}

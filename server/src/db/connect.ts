@@ -1,0 +1,58 @@
+import { Kysely, PostgresDialect, sql } from "kysely";
+import { Pool, TypeOverrides, types as standardTypes } from "pg";
+import { defineError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Tables } from "./tables.ts";
+
+/** A pool or a transaction: every query takes it first. */
+export type Db = Kysely<Tables>;
+
+const oldestServer = 15;
+const databaseTooOld = defineError(
+  "unavailable",
+  "database_too_old",
+  "PostgreSQL {version} is too old: 15 is needed",
+);
+
+// bigint columns hold counters and 32-bit device numbers, far below 2^53.
+const types = new TypeOverrides();
+types.setTypeParser(standardTypes.builtins.INT8, Number);
+
+/**
+ * Opens a pool of connections. Nothing is connected before the first query; close with `db.destroy()`.
+ *
+ * @param url postgres://…
+ */
+export function connect(url: string, log: Log): Db {
+  const pool = new Pool({
+    connectionString: url,
+    application_name: "ents-backend",
+    max: 20,
+    connectionTimeoutMillis: 5_000,
+    types,
+  });
+  // An idle connection that breaks is replaced by itself; unheard, its error would end the process.
+  pool.on("error", (error) => log.warn({ err: error }, "a database connection broke"));
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** @throws KnownError when the server is older than PostgreSQL 15 */
+export async function checkServerVersion(db: Db): Promise<void> {
+  const { rows } = await sql<{ version: number }>`
+    select current_setting('server_version_num')::int as version`.execute(db);
+  const version = Math.floor(rows[0]!.version / 10_000);
+  if (version < oldestServer) throw databaseTooOld({ version });
+}
+
+/**
+ * Whether an error says that the database can't be reached or can't take more, and not that the statement was
+ * wrong. Source: PostgreSQL's error codes, classes 08, 53, 57P, 58; Node's network errors.
+ */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return (
+    /^(08|53|57P|58|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) ||
+    /connection te?i?rm|timeout exceeded when trying to connect/i.test(error.message)
+  );
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "../lib/log.ts";
+import { attach, type Attached, type Site } from "./attach.ts";
+import { findBinaries } from "./binaries.ts";
+import { prepareCluster, superuser } from "./cluster.ts";
+import { databaseName, type Holder } from "./holder.ts";
+import { openLayout } from "./layout.ts";
+import { stopServer } from "./postmaster.ts";
+import { chooseLauncher } from "./unprivileged.ts";
+
+/** The PostgreSQL server in our data directory, kept running until it is stopped. */
+export interface EmbeddedDatabase {
+  readonly url: string;
+  /** Whether it's our task to stop the server: one of the processes that use it has it. */
+  readonly owned: boolean;
+  /** Stops the server where that's our task, else leaves it to the others. Answers when that's done. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the embedded database, or joins it where another process has started it. From then on it's
+ * kept up: when the server goes away it comes back at the same URL.
+ */
+export async function startEmbedded(options: {
+  readonly dataDir: string;
+  readonly log: Log;
+}): Promise<EmbeddedDatabase> {
+  const { log } = options;
+  const [binaries, layout] = await Promise.all([findBinaries(), openLayout(options.dataDir)]);
+  const launcher = await chooseLauncher({
+    ...binaries,
+    dataDir: layout.root,
+    cluster: layout.cluster,
+  });
+  const password = await prepareCluster({ layout, initdb: binaries.initdb, launcher, log });
+  const site = { layout, launcher, postgres: binaries.postgres, password, log };
+  return new KeptDatabase(site, await attach(site));
+}
+
+class KeptDatabase implements EmbeddedDatabase {
+  readonly url: string;
+  readonly #site: Site;
+  readonly #port: number;
+  readonly #stopping = new AbortController();
+  readonly #upkeep: Promise<void>;
+  #holder: Holder;
+  #stopped: Promise<void> | undefined;
+
+  constructor(site: Site, attached: Attached) {
+    this.#site = site;
+    this.#holder = attached.holder;
+    this.#port = attached.holder.port;
+    this.url = `postgres://${superuser}:${site.password}@127.0.0.1:${this.#port}/${databaseName}`;
+    this.#upkeep = this.#keepUp(attached);
+  }
+
+  get owned(): boolean {
+    return this.#holder.owned;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** Runs until we stop; never rejected, for nobody waits for it before that. */
+  async #keepUp(first: Attached): Promise<void> {
+    const { signal } = this.#stopping;
+    const { log } = this.#site;
+    const stopping = new Promise((resolve) =>
+      signal.addEventListener("abort", resolve, { once: true }),
+    );
+    for (let current: Attached | undefined = first; current; current = await this.#bringBack()) {
+      this.#holder = current.holder;
+      const { pid, port, owned } = current.holder;
+      log.info({ pid, port, owned }, describe(current));
+      await Promise.race([current.holder.ended, stopping]);
+      if (signal.aborted) return;
+      log.warn({ pid, port }, "the database server went away: bringing it back");
+    }
+  }
+
+  /** Tries for as long as we run: without its database this process has nothing else to do. */
+  async #bringBack(): Promise<Attached | undefined> {
+    const { signal } = this.#stopping;
+    for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+      try {
+        return await attach(this.#site, { port: this.#port, signal });
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#site.log.error({ err: error }, "the database server didn't come back: trying again");
+      }
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+    return undefined;
+  }
+
+  async #stop(): Promise<void> {
+    const { layout, log } = this.#site;
+    this.#stopping.abort();
+    await this.#upkeep;
+    const holder = this.#holder;
+    // As a guest we may outlive the owner; then the server is ours to stop.
+    if (await holder.own()) {
+      await stopServer(holder.pid, { cluster: layout.cluster, log });
+      log.info({ pid: holder.pid }, "stopped the database");
+    }
+    await holder.close();
+  }
+}
+
+function describe({ started, holder: { owned } }: Attached): string {
+  if (started) return "started the database";
+  return owned
+    ? "adopted a running database that nobody owned"
+    : "joined the database of another process";
+}

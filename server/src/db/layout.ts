@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { link, mkdir, open, readFile, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { defineError } from "../lib/errors.ts";
+
+/** Where the embedded database keeps its files: the cluster, and a few files beside it. */
+export interface Layout {
+  readonly root: string;
+  readonly cluster: string;
+  readonly passwordFile: string;
+  readonly portFile: string;
+  readonly logFile: string;
+}
+
+const passwordLost = defineError(
+  "unavailable",
+  "database_password_lost",
+  "there is a database in {cluster}, but its password file {passwordFile} is gone: put it back from a backup",
+);
+
+/** Makes the data directory where there is none, and answers the places in it, free of symbolic links. */
+export async function openLayout(dataDir: string): Promise<Layout> {
+  await mkdir(dataDir, { recursive: true });
+  const root = await realpath(dataDir);
+  const cluster = join(root, "postgres");
+  const beside = (suffix: string): string => `${cluster}.${suffix}`;
+  return {
+    root,
+    cluster,
+    passwordFile: beside("password"),
+    portFile: beside("port"),
+    logFile: beside("log"),
+  };
+}
+
+/** Reads the password of the superuser, where there is a cluster that it belongs to. */
+export async function readPassword({ cluster, passwordFile }: Layout): Promise<string> {
+  try {
+    return (await readFile(passwordFile, "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw passwordLost({ cluster, passwordFile });
+    throw error;
+  }
+}
+
+/**
+ * Makes the password of a cluster to be. Writes the file aside and links it into place, so that of two processes both read the same one.
+ */
+export async function ensurePassword(layout: Layout): Promise<string> {
+  const draft = `${layout.passwordFile}.${randomBytes(6).toString("hex")}`;
+  const file = await open(draft, "wx", 0o600);
+  try {
+    await file.writeFile(`${randomBytes(24).toString("base64url")}\n`);
+    await file.sync();
+    await link(draft, layout.passwordFile);
+    await syncDirectory(layout.root);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await file.close();
+    await rm(draft);
+  }
+  return readPassword(layout);
+}
+
+/** Makes sure that the names in a directory survive a power failure. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,43 @@
+import { readdir } from "node:fs/promises";
+import { Migrator, type Migration, type MigrationProvider } from "kysely/migration";
+import { defineError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Db } from "./connect.ts";
+
+const migrationFailed = defineError(
+  "unavailable",
+  "migration_failed",
+  "migration {name} failed: {reason}",
+);
+
+const folder = new URL("../../migrations/", import.meta.url);
+
+/** Every file of the folder is a migration; their names, dates first, are their order. */
+const files: MigrationProvider = {
+  async getMigrations() {
+    const names = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
+    const migrations = names.map(async (name): Promise<[string, Migration]> => [
+      name.slice(0, -".ts".length),
+      (await import(new URL(name, folder).href)) as Migration,
+    ]);
+    return Object.fromEntries(await Promise.all(migrations));
+  },
+};
+
+/**
+ * Brings the database to the newest form, one process at a time: others that start at the same moment wait.
+ *
+ * @returns the names of the migrations that ran
+ * @throws KnownError when one fails; then none of them has changed anything
+ */
+export async function migrate(db: Db, log: Log): Promise<string[]> {
+  const { error, results = [] } = await new Migrator({ db, provider: files }).migrateToLatest();
+  const failed = results.find(({ status }) => status === "Error");
+  if (error) {
+    const reason = error instanceof Error ? error.message : "unknown";
+    throw migrationFailed({ name: failed?.migrationName ?? "(none)", reason });
+  }
+  const names = results.map(({ migrationName }) => migrationName);
+  if (names.length > 0) log.info({ migrations: names }, "migrated the database");
+  return names;
+}

@@ -1,0 +1,51 @@
+import type { Static, TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+import { invalidMeasurement, undecodable } from "../refusal.ts";
+
+/**
+ * Compiles a schema into a function that answers what fits it and throws a Refusal that names the key that
+ * doesn't.
+ */
+export function parser<Schema extends TSchema>(schema: Schema): (value: unknown) => Static<Schema> {
+  const validator = Compile(schema);
+  return (value) => {
+    if (validator.Check(value)) return value;
+    throw invalidMeasurement(describe(validator.Errors(value)[0]));
+  };
+}
+
+/** Reads UTF-8 JSON. @throws Refusal */
+export function parseJson(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(decodeText(payload));
+  } catch (cause) {
+    throw undecodable("JSON", cause);
+  }
+}
+
+/** Reads `application/x-www-form-urlencoded`; a name that stands twice counts once, with its last value. */
+export function parseForm(payload: Uint8Array): Record<string, string> {
+  try {
+    return Object.fromEntries(new URLSearchParams(decodeText(payload)));
+  } catch (cause) {
+    throw undecodable("a form", cause);
+  }
+}
+
+function decodeText(payload: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(payload);
+}
+
+interface SchemaError {
+  readonly instancePath: string;
+  readonly message: string;
+  readonly params: object;
+}
+
+function describe(error: SchemaError | undefined): string {
+  if (!error) return "the body does not fit";
+  const path = error.instancePath.slice(1).replaceAll("/", ".");
+  const missing = (error.params as { requiredProperties?: string[] }).requiredProperties?.[0];
+  if (missing !== undefined) return `${path === "" ? "" : `${path}.`}${missing} is missing`;
+  return `${path === "" ? "the body" : path} ${error.message}`;
+}

@@ -1,0 +1,61 @@
+import { findMeasurementType, type MeasurementField } from "@ents-backend/schemas/measurement";
+import { findSensorType } from "@ents-backend/schemas/sensor";
+import { CellNumber, LoggerNumber, Label, Timestamp } from "@ents-backend/schemas/fields";
+import { Type, type Static } from "typebox";
+import { invalidMeasurement } from "../refusal.ts";
+import type { Decoded, Value } from "../uplink.ts";
+import { parser } from "./parse.ts";
+
+const mostKeys = 64;
+
+const PlainMeasurement = Type.Object({
+  type: Label,
+  cellId: CellNumber,
+  loggerId: Type.Optional(LoggerNumber),
+  ts: Timestamp,
+  data: Type.Record(Type.String(), Type.Unknown(), { maxProperties: mostKeys }),
+});
+type PlainMeasurement = Static<typeof PlainMeasurement>;
+
+const parsePlain = parser(PlainMeasurement);
+const parseLabel = parser(Label);
+
+/** Decodes a plain measurement, `{type, cellId, loggerId, ts, data}`. @throws Refusal */
+export function decodePlain(body: unknown): Decoded {
+  const { type, cellId, loggerId, ts, data } = parsePlain(body);
+  const fields = findMeasurementType(type);
+  const values = fields ? readFields(type, fields, data) : readAnything(type, data);
+  const logger = loggerId === undefined ? undefined : { id: loggerId };
+  return { measurements: [{ cell: { id: cellId }, logger, ts, values, idx: 0 }] };
+}
+
+function readFields(
+  type: string,
+  fields: readonly MeasurementField[],
+  data: PlainMeasurement["data"],
+): Value[] {
+  return fields.map(({ field, stream, dataType, factor }) => {
+    const alias = stream.name === type ? stream.measurement : field;
+    const value = data[field] ?? data[alias];
+    if (value === undefined) throw invalidMeasurement(`data.${field} is missing`);
+    if (typeof value !== "number") throw invalidMeasurement(`data.${field} must be a number`);
+    return {
+      stream,
+      dataType: Number.isInteger(value) ? dataType : "float",
+      value: value * factor,
+    };
+  });
+}
+
+/** A type that nobody has described yet: each number becomes a stream of its own, without a unit. */
+function readAnything(type: string, data: PlainMeasurement["data"]): Value[] {
+  const entries = Object.entries(data);
+  if (entries.length === 0) throw invalidMeasurement("data is empty");
+  return entries.map(([key, value]) => {
+    if (typeof value !== "number") throw invalidMeasurement(`data.${key} must be a number`);
+    const known = findSensorType(type);
+    const stream =
+      known?.measurement === key ? known : { name: type, measurement: parseLabel(key), unit: "" };
+    return { stream, dataType: Number.isInteger(value) ? "int" : "float", value };
+  });
+}

@@ -1,0 +1,66 @@
+import type { Db } from "../db/connect.ts";
+import type { Log } from "../lib/log.ts";
+import { insertQuarantined } from "../store/quarantine.ts";
+import { writeReadings, type NewReading, type Written } from "../timeseries/write.ts";
+import { codecs } from "./codecs/codecs.ts";
+import { judge } from "./judge.ts";
+import { Refusal, unknownFormat } from "./refusal.ts";
+import type { Decoded, Measurement, Uplink } from "./uplink.ts";
+
+export interface IngestDeps {
+  readonly db: Db;
+  readonly log: Log;
+}
+
+/** What became of an upload. Nothing is stored of one that held nothing to store. */
+export type Outcome =
+  | {
+      readonly measurements: readonly Measurement[];
+      readonly readings: readonly NewReading[];
+      readonly written: Written;
+    }
+  | { readonly ignored: string };
+
+/**
+ * THE write path: decode → judge → store. Answers after the commit.
+ *
+ * @throws Refusal when the upload can't be placed; by then it is in quarantine, whole
+ */
+export async function ingest(deps: IngestDeps, uplink: Uplink): Promise<Outcome> {
+  try {
+    const decoded = decode(uplink);
+    if ("ignored" in decoded) return decoded;
+    const readings = await judge(deps.db, decoded.measurements, uplink.receivedAt);
+    const written = await writeReadings(deps.db, readings);
+    return { measurements: decoded.measurements, readings, written };
+  } catch (error) {
+    if (error instanceof Refusal) await quarantine(deps, uplink, error);
+    throw error;
+  }
+}
+
+function decode({ format, payload, headers }: Uplink): Decoded {
+  if (!format) throw unknownFormat(headers["content-type"] ?? "");
+  return codecs[format](payload);
+}
+
+async function quarantine(
+  { db, log }: IngestDeps,
+  uplink: Uplink,
+  { code, message }: Refusal,
+): Promise<void> {
+  const { format, payload, receivedAt, path, headers } = uplink;
+  await insertQuarantined(db, {
+    receivedAt,
+    path,
+    format,
+    headers,
+    body: payload,
+    code,
+    reason: message,
+  });
+  log.warn(
+    { path, format, code, reason: message, bytes: payload.length },
+    "an upload went to quarantine",
+  );
+}

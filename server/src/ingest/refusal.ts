@@ -1,0 +1,102 @@
+import { KnownError, type ErrorKind } from "../lib/errors.ts";
+
+/** What a node is told of one measurement. Source: the hardware's SensorError enumeration. */
+export const SensorError = {
+  ok: 0,
+  general: 1,
+  logger: 2,
+  cell: 3,
+  unsupported: 4,
+  invalid: 5,
+  decode: 6,
+} as const;
+export type SensorError = (typeof SensorError)[keyof typeof SensorError];
+
+/** What became of one measurement of a message; `idx` is the node's own number for it. */
+export interface Verdict {
+  readonly idx: number;
+  readonly error: SensorError;
+}
+
+/** An upload that can't be placed: answered with the reason, and kept in quarantine. */
+export class Refusal extends KnownError {
+  readonly sensorError: SensorError;
+  /** One for each measurement of the message, in order, as far as it could be read. */
+  verdicts: readonly Verdict[];
+
+  constructor(
+    kind: ErrorKind,
+    code: string,
+    sensorError: SensorError,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(kind, code, message, options);
+    this.name = "Refusal";
+    this.sensorError = sensorError;
+    this.verdicts = [{ idx: 0, error: sensorError }];
+  }
+}
+
+export const undecodable = (what: string, cause: unknown) =>
+  new Refusal("invalid", "undecodable", SensorError.decode, `the body is not ${what}`, { cause });
+
+export const invalidMeasurement = (why: string) =>
+  new Refusal("invalid", "invalid_measurement", SensorError.invalid, why);
+
+export const unsupportedSensor = (type: number) =>
+  new Refusal(
+    "invalid",
+    "unsupported_sensor",
+    SensorError.unsupported,
+    `sensor type ${type} is not known here`,
+  );
+
+export const unknownPort = (port: number) =>
+  new Refusal(
+    "not_found",
+    "unknown_port",
+    SensorError.unsupported,
+    `f_port not recognized: ${port}`,
+  );
+
+export const unknownCell = (cell: string) =>
+  new Refusal("invalid", "unknown_cell", SensorError.cell, `there is no cell ${cell}`);
+
+export const closedCell = (cell: string) =>
+  new Refusal(
+    "unauthenticated",
+    "upload_key_required",
+    SensorError.cell,
+    `cell ${cell} takes uploads with a key only`,
+  );
+
+export const unknownFormat = (contentType: string) =>
+  new Refusal(
+    "unsupported_media_type",
+    "unsupported_media_type",
+    SensorError.decode,
+    contentType === ""
+      ? "the upload has no Content-Type"
+      : `uploads of type ${contentType} are not taken here`,
+  );
+
+/**
+ * Throws the first fault, if there is one, with a verdict for every measurement: a message is taken whole or
+ * not at all.
+ *
+ * @param idxs the node's own numbers of the message's measurements
+ * @param faults what is wrong with each, in the same order
+ */
+export function refuseIfAny(
+  idxs: readonly number[],
+  faults: readonly (Refusal | undefined)[],
+): void {
+  const first = faults.find((fault) => fault !== undefined);
+  if (!first) return;
+  first.verdicts = idxs.map((idx, at) => ({
+    idx,
+    error: faults[at]?.sensorError ?? SensorError.ok,
+  }));
+  throw first;
+}

@@ -1,0 +1,39 @@
+import type { DataType, Stream } from "@ents-backend/schemas/sensor";
+import type { Format } from "./codecs/codecs.ts";
+
+/** One upload as it came through a door, before anyone has looked inside. */
+export interface Uplink {
+  /** Undefined when the door knows no codec for what it was sent. */
+  readonly format: Format | undefined;
+  readonly payload: Uint8Array;
+  /** Unix seconds. */
+  readonly receivedAt: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Fielded nodes know their cell and logger by number, older scripts by name. */
+export type Reference = { readonly id: number } | { readonly name: string };
+
+/** Values that a device took at one instant. */
+export interface Measurement {
+  readonly cell: Reference;
+  readonly logger: Reference | undefined;
+  /** Unix seconds, by the device's clock. */
+  readonly ts: number;
+  readonly values: readonly Value[];
+  /** The node's own number of this measurement in its message. */
+  readonly idx: number;
+}
+
+/** `value` is in the stream's unit; it may be NaN or infinite, as an unplugged probe sends it. */
+export interface Value {
+  readonly stream: Stream;
+  readonly dataType: DataType;
+  readonly value: number;
+}
+
+/** What a codec makes of a payload: measurements, or a sentence on why there is nothing to store. */
+export type Decoded =
+  | { readonly measurements: readonly Measurement[] }
+  | { readonly ignored: string };

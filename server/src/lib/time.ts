@@ -1,0 +1,48 @@
+const days = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+const rfc1123 = new RegExp(
+  `^${days}, \\d{2} [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} (?:GMT|UTC|\\+0000)$`,
+);
+const iso8601 =
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
+const unix = /^\d{1,12}(?:\.\d{1,9})?$/;
+const endOfTime = 253_402_300_799;
+
+/**
+ * Reads an instant in one of the three forms that clients send: RFC 1123 (`Sat, 08 Jul 2023 20:00:00 GMT`), ISO
+ * 8601 (UTC where it names no zone), Unix seconds.
+ *
+ * @returns Unix seconds, or undefined when the text is none of them
+ */
+export function parseTime(text: string): number | undefined {
+  const trimmed = text.trim();
+  if (unix.test(trimmed)) return inRange(Number(trimmed));
+  if (rfc1123.test(trimmed)) return inRange(Date.parse(trimmed) / 1000);
+  return parseIso(trimmed);
+}
+
+/** `Sat, 08 Jul 2023 20:00:00 GMT`. Source: RFC 1123, as HTTP dates. */
+export function formatRfc1123(seconds: number): string {
+  return new Date(seconds * 1000).toUTCString();
+}
+
+/** `2023-07-08T20:00:00.000Z`. Source: ISO 8601. */
+export function formatIso(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+/** `2023-07-08T20:00:00`, UTC without saying so: as the oldest clients expect some times. */
+export function formatNaive(seconds: number): string {
+  return formatIso(seconds).replace(/(?:\.000)?Z$/, "");
+}
+
+function parseIso(text: string): number | undefined {
+  // A plus sign that nobody escaped arrives in a query as a space.
+  const match = iso8601.exec(text.replace(/([T ]\S+) (\d{2}:?\d{2})$/, "$1+$2"));
+  if (!match) return undefined;
+  const [, date, time = "00:00:00", zone = "Z"] = match;
+  return inRange(Date.parse(`${date}T${time}${zone}`) / 1000);
+}
+
+function inRange(seconds: number): number | undefined {
+  return seconds >= 0 && seconds <= endOfTime ? seconds : undefined;
+}

@@ -1,0 +1,84 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
+import type { Format } from "../ingest/codecs/codecs.ts";
+import { ingest, type IngestDeps, type Outcome } from "../ingest/ingest.ts";
+import { SensorError } from "../ingest/refusal.ts";
+import type { Uplink } from "../ingest/uplink.ts";
+import type { Clock } from "../lib/clock.ts";
+import { mediaType } from "./media-type.ts";
+
+export interface DoorDeps extends IngestDeps {
+  readonly clock: Clock;
+}
+
+/** What a door takes: the format of a request's body, or undefined when no codec fits its type. */
+export type FormatOf = (mediaType: string, request: FastifyRequest) => Format | undefined;
+
+/** How a door answers what was stored. */
+export type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
+export type Stored = Exclude<Outcome, { readonly ignored: string }>;
+
+/** Headers that are nobody's business later. */
+const secretHeaders = new Set(["authorization", "cookie", "x-api-key", "proxy-authorization"]);
+
+/**
+ * Opens a door for uploads. Whatever its Content-Type says, the body is taken as bytes: what can't be placed is
+ * kept exactly as it came.
+ */
+export function openDoor(
+  app: FastifyInstance,
+  deps: DoorDeps,
+  url: string,
+  formatOf: FormatOf,
+  answer: Answer = answerStored,
+): void {
+  app.register(async (door) => {
+    takeBytes(door);
+    door.post(url, async (request, reply) => {
+      const outcome = await ingest(deps, toUplink(request, formatOf, deps.clock()));
+      if ("ignored" in outcome)
+        return reply.type("text/plain; charset=utf-8").send(outcome.ignored);
+      return answer(outcome, request, reply);
+    });
+  });
+}
+
+function takeBytes(door: FastifyInstance): void {
+  door.removeAllContentTypeParsers();
+  door.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  // The framework refuses a Content-Type that it can't read before anyone sees the body.
+  door.addHook("onRequest", async (request) => {
+    request.uploadType = request.headers["content-type"] ?? "";
+    request.headers["content-type"] = "application/octet-stream";
+  });
+}
+
+function toUplink(request: FastifyRequest, formatOf: FormatOf, receivedAt: number): Uplink {
+  const headers = Object.entries({ ...request.headers, "content-type": request.uploadType })
+    .filter(([name]) => !secretHeaders.has(name))
+    .map(([name, value]) => [name, String(value ?? "")]);
+  return {
+    format: formatOf(mediaType(request), request),
+    payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
+    receivedAt,
+    path: request.url,
+    headers: Object.fromEntries(headers),
+  };
+}
+
+/** As nodes expect it: a version-1 `Response`, or a version-2 verdict for each measurement. */
+function answerStored(
+  { measurements }: Stored,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const body = isVersion2(request)
+    ? encodeVerdicts(measurements.map(({ idx }) => ({ idx, error: SensorError.ok })))
+    : encodeResponse(true);
+  return reply.type("application/octet-stream").send(Buffer.from(body));
+}
+
+/** Whether a node says that it speaks version 2; version 1 is what it speaks when it doesn't say. */
+export function isVersion2(request: FastifyRequest): boolean {
+  return request.headers["sensorversion"] === "2";
+}

@@ -1,0 +1,13 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Type } from "typebox";
+
+/** `GET /`: nodes ask it whether uploads may go on, and have room for 222 bytes of answer. */
+export const health: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    "/",
+    { schema: { response: { 200: Type.Object({ hello: Type.String() }) } } },
+    async () => ({
+      hello: "ents-backend is up",
+    }),
+  );
+};

@@ -1,0 +1,44 @@
+import type { FastifyInstance } from "fastify";
+import { defineError } from "../lib/errors.ts";
+
+const methodNotAllowed = defineError(
+  "method_not_allowed",
+  "method_not_allowed",
+  "{method} is not allowed here",
+);
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+
+/** The methods that each path has. */
+export type Routes = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Notes every route that is added from now on. */
+export function collectRoutes(app: FastifyInstance): Routes {
+  const routes = new Map<string, Set<string>>();
+  app.addHook("onRoute", ({ url, method }) => {
+    const path = url === "/" ? url : url.replace(/\/$/, "");
+    const known = routes.get(path) ?? new Set();
+    routes.set(path, new Set([...known, ...[method].flat()]));
+  });
+  return routes;
+}
+
+/** Answers 405 with `Allow` where a path exists and the method doesn't. */
+export async function answerOtherMethods(
+  app: FastifyInstance,
+  { routes }: { routes: Routes },
+): Promise<void> {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+  for (const [url, known] of Array.from(routes)) {
+    const allow = [...known].join(", ");
+    app.route({
+      url,
+      method: methods.filter((method) => !known.has(method)),
+      handler: (request, reply) => {
+        reply.header("Allow", allow);
+        throw methodNotAllowed({ method: request.method });
+      },
+    });
+  }
+}

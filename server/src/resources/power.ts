@@ -1,0 +1,35 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { CellId } from "@ents-backend/schemas/fields";
+import { powerStreams } from "@ents-backend/schemas/measurement";
+import { Type } from "typebox";
+import { readStreams } from "../timeseries/read.ts";
+import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
+import { openDoor, type DoorDeps } from "./door.ts";
+import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+
+const Power = Type.Object({ timestamp: Timestamps, v: Values, i: Values, p: Values });
+
+/** `/power`: a cell's voltage (mV), current (µA) and power (µW), and the older upload by names. */
+export const power: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+  openDoor(app, deps, "/power", jsonOrForm("power/json", "power/form"), (stored, request) => {
+    const sent = sentValues(request);
+    return { ...receipt(stored), voltage: sent("v"), current: sent("i") };
+  });
+
+  const schema = {
+    params: Type.Object({ cell: CellId }),
+    querystring: ReadingQuery,
+    response: { 200: Power },
+  };
+  app.get("/power/:cell", { schema }, async ({ params, query }) => {
+    const streams = [powerStreams.v, powerStreams.i, powerStreams.p];
+    const { timestamp, columns } = await readStreams(
+      deps.db,
+      params.cell,
+      streams,
+      toQuery(query, deps.clock()),
+    );
+    const [v, i, p] = columns;
+    return { timestamp: formatTimestamps(timestamp, query), v: v!, i: i!, p: p! };
+  });
+};

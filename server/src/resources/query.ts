@@ -1,0 +1,76 @@
+import { Type, type Static } from "typebox";
+import { defineError } from "../lib/errors.ts";
+import { formatIso, formatRfc1123, parseTime } from "../lib/time.ts";
+import { resamples, type Range } from "../timeseries/resample.ts";
+import type { Query } from "../timeseries/read.ts";
+
+const invalidTime = defineError(
+  "invalid",
+  "invalid_time",
+  "{key} is not a time: send RFC 1123 (Sat, 08 Jul 2023 20:00:00 GMT), ISO 8601 or Unix seconds",
+);
+
+/** The parameters of every path that reads a span of readings. */
+export const ReadingQuery = Type.Object({
+  startTime: Type.Optional(
+    Type.String({ description: "RFC 1123, ISO 8601 or Unix seconds; default: a month ago" }),
+  ),
+  endTime: Type.Optional(
+    Type.String({ description: "RFC 1123, ISO 8601 or Unix seconds, included; default: now" }),
+  ),
+  resample: Type.Optional(
+    Type.Enum([...resamples], { description: "Mean of each …; default: hour" }),
+  ),
+  stream: Type.Optional(
+    Type.Boolean({ description: "Every reading, ordered and stamped by the time of its arrival" }),
+  ),
+  timestamps: Type.Optional(Type.Enum(["rfc1123", "iso", "unix"])),
+});
+export type ReadingQuery = Static<typeof ReadingQuery>;
+
+/** Timestamps as the query asks for them. */
+export const Timestamps = Type.Array(Type.Union([Type.String(), Type.Number()]));
+
+/** One value for each timestamp; null where a stream has none. */
+export const Values = Type.Array(Type.Union([Type.Number(), Type.Null()]));
+
+/**
+ * @param now Unix seconds
+ * @throws KnownError when a time can't be read
+ */
+export function toQuery(
+  { startTime, endTime, resample, stream }: ReadingQuery,
+  now: number,
+): Query {
+  return {
+    range: toRange(startTime, endTime, now),
+    resample: resample ?? "hour",
+    stream: stream ?? false,
+  };
+}
+
+/** Formats Unix seconds as the query asks for: RFC 1123 unless it says otherwise, as older clients parse it. */
+export function formatTimestamps(
+  seconds: readonly number[],
+  { timestamps }: ReadingQuery,
+): (string | number)[] {
+  if (timestamps === "unix") return [...seconds];
+  return seconds.map(timestamps === "iso" ? formatIso : formatRfc1123);
+}
+
+function toRange(startTime: string | undefined, endTime: string | undefined, now: number): Range {
+  const end = readTime("endTime", endTime) ?? now;
+  return { start: readTime("startTime", startTime) ?? monthBefore(end), end };
+}
+
+function readTime(key: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = parseTime(text);
+  if (seconds === undefined) throw invalidTime({ key });
+  return seconds;
+}
+
+function monthBefore(seconds: number): number {
+  const date = new Date(seconds * 1000);
+  return Math.max(0, date.setUTCMonth(date.getUTCMonth() - 1) / 1000);
+}

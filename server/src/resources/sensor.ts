@@ -1,0 +1,59 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { CellId, Label } from "@ents-backend/schemas/fields";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import type { Format } from "../ingest/codecs/codecs.ts";
+import { readTable } from "../timeseries/read.ts";
+import { findSensors, streamKey } from "../timeseries/sensors.ts";
+import { isVersion2, openDoor, type DoorDeps } from "./door.ts";
+import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+
+const SensorQuery = Type.Interface([ReadingQuery], {
+  name: Label,
+  cellId: CellId,
+  measurement: Label,
+});
+
+const SensorReadings = Type.Object({
+  timestamp: Timestamps,
+  data: Values,
+  measurement: Type.String(),
+  unit: Type.String(),
+  type: Type.String(),
+});
+
+/** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
+export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+  openDoor(app, deps, "/sensor", formatOfUpload);
+  openDoor(app, deps, "/sensor_json", (type) => (type === "application/json" ? "json" : undefined));
+
+  for (const url of ["/sensor", "/sensor_json"])
+    app.get(
+      url,
+      { schema: { querystring: SensorQuery, response: { 200: SensorReadings } } },
+      async ({ query }) => {
+        const { name, measurement, cellId } = query;
+        const sensors = await findSensors(deps.db, cellId, [{ name, measurement }]);
+        const found = sensors.get(streamKey({ name, measurement }));
+        if (!found) return { timestamp: [], data: [], measurement: "", unit: "", type: "" };
+        const { timestamp, columns } = await readTable(
+          deps.db,
+          [found.id],
+          toQuery(query, deps.clock()),
+        );
+        return {
+          timestamp: formatTimestamps(timestamp, query),
+          data: columns[0]!,
+          measurement: found.measurement,
+          unit: found.unit,
+          type: found.data_type,
+        };
+      },
+    );
+};
+
+function formatOfUpload(type: string, request: FastifyRequest): Format | undefined {
+  if (type === "application/json") return "json";
+  if (type !== "application/octet-stream") return undefined;
+  return isVersion2(request) ? "measurement/v2" : "measurement/v1";
+}

@@ -1,0 +1,54 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { CellId } from "@ents-backend/schemas/fields";
+import { terosStreams } from "@ents-backend/schemas/measurement";
+import { Type } from "typebox";
+import { readStreams } from "../timeseries/read.ts";
+import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
+import { openDoor, type DoorDeps } from "./door.ts";
+import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+
+const Teros = Type.Object({
+  timestamp: Timestamps,
+  vwc: Values,
+  temp: Values,
+  ec: Values,
+  raw_vwc: Values,
+  vwc_unit: Type.String(),
+  raw_vwc_unit: Type.String(),
+});
+
+/** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
+export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+  openDoor(app, deps, "/teros", jsonOrForm("teros/json", "teros/form"), (stored, request) => {
+    const sent = sentValues(request);
+    const [vwc, temp, ec, raw_vwc, water_pot] = ["vwc", "temp", "ec", "raw_vwc", "water_pot"].map(
+      sent,
+    );
+    return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
+  });
+
+  const schema = {
+    params: Type.Object({ cell: CellId }),
+    querystring: ReadingQuery,
+    response: { 200: Teros },
+  };
+  app.get("/teros/:cell", { schema }, async ({ params, query }) => {
+    const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
+    const { timestamp, columns } = await readStreams(
+      deps.db,
+      params.cell,
+      streams,
+      toQuery(query, deps.clock()),
+    );
+    const [vwc, temp, ec, raw_vwc] = columns;
+    return {
+      timestamp: formatTimestamps(timestamp, query),
+      vwc: vwc!,
+      temp: temp!,
+      ec: ec!.map((value) => (value === null ? null : Math.trunc(value))),
+      raw_vwc: raw_vwc!,
+      vwc_unit: terosStreams.vwc.unit,
+      raw_vwc_unit: terosStreams.raw_vwc.unit,
+    };
+  });
+};

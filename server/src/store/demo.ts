@@ -1,0 +1,37 @@
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import { createCell } from "./cells.ts";
+import { createLogger } from "./loggers.ts";
+
+/** Numbers to try an upload with. */
+export interface Example {
+  readonly cellId: number;
+  readonly loggerId: number;
+}
+
+/** Makes a cell that anyone may upload to and a logger, both number 1, where there is neither yet. */
+export async function createDemo(db: Db): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    await sql`lock table cell, logger in share row exclusive mode`.execute(transaction);
+    const { rows } = await sql<{ used: boolean }>`
+      select (select is_called from cell_id_seq) or (select is_called from logger_id_seq) as used`.execute(
+      transaction,
+    );
+    if (rows[0]!.used) return;
+    await createCell(transaction, { name: "demo cell", uploadPolicy: "open" });
+    await createLogger(transaction, { name: "demo logger", type: "other" });
+  });
+}
+
+/** The first cell that anyone may upload to, and the first logger. */
+export async function findExample(db: Db): Promise<Example | undefined> {
+  return await db
+    .selectFrom("cell")
+    .crossJoin("logger")
+    .select(["cell.id as cellId", "logger.id as loggerId"])
+    .where("upload_policy", "=", "open")
+    .orderBy("cell.id")
+    .orderBy("logger.id")
+    .limit(1)
+    .executeTakeFirst();
+}

@@ -1,0 +1,31 @@
+import { powerStream, type Stream } from "@ents-backend/schemas/sensor";
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import type { Sensor } from "./sensors.ts";
+
+/** The first and the last instant of some cells' readings, as Unix seconds; null when there are none. */
+export async function readExtent(
+  db: Db,
+  cellIds: readonly number[],
+): Promise<{ earliest: number | null; latest: number | null }> {
+  const { rows } = await sql<{ earliest: number | null; latest: number | null }>`
+    select extract(epoch from min(first.ts))::float8 as earliest, extract(epoch from max(last.ts))::float8 as latest
+    from sensor
+    cross join lateral (select ts from reading where sensor_id = sensor.id order by ts limit 1) as first
+    cross join lateral (select ts from reading where sensor_id = sensor.id order by ts desc limit 1) as last
+    where sensor.cell_id = any(${cellIds}::int[])`.execute(db);
+  return rows[0]!;
+}
+
+/** The sensors of a cell that have at least one reading, by name and measurement. */
+export async function listSensorsWithReadings(db: Db, cellId: number): Promise<Sensor[]> {
+  return await db
+    .selectFrom("sensor")
+    .select(["id", "cell_id", "name", "measurement", "unit", "data_type"])
+    .where("cell_id", "=", cellId)
+    .where("name", "!=", powerStream.name satisfies Stream["name"])
+    .where(sql<boolean>`exists (select from reading where sensor_id = sensor.id)`)
+    .orderBy(sql`name collate "C"`)
+    .orderBy(sql`measurement collate "C"`)
+    .execute();
+}

@@ -1,0 +1,103 @@
+import type { Stream } from "@ents-backend/schemas/sensor";
+import { sql, type RawBuilder } from "kysely";
+import type { Db } from "../db/connect.ts";
+import type { Range, Resample } from "./resample.ts";
+import { findSensors, streamKey } from "./sensors.ts";
+
+/** Which readings, and how thinned out. */
+export interface Query {
+  readonly range: Range;
+  readonly resample: Resample;
+  /** Every reading, selected, ordered and stamped by the server's receive time instead of the device's. */
+  readonly stream: boolean;
+}
+
+/** Columns over one time axis: Unix seconds, and for each sensor a value or null at each of them. */
+export interface Table {
+  readonly timestamp: number[];
+  readonly columns: (number | null)[][];
+}
+
+/** Reads some streams of a cell side by side; a stream that the cell doesn't have is a column of nulls. */
+export async function readStreams(
+  db: Db,
+  cellId: number,
+  streams: readonly Stream[],
+  query: Query,
+): Promise<Table> {
+  const sensors = await findSensors(db, cellId, streams);
+  return await readTable(
+    db,
+    streams.map((stream) => sensors.get(streamKey(stream))?.id),
+    query,
+  );
+}
+
+/**
+ * Reads some sensors side by side, oldest first. A bucket holds the mean of its values and is
+ * stamped with its start in UTC; weeks start on Monday.
+ *
+ * @param sensorIds undefined makes a column of nulls
+ */
+export async function readTable(
+  db: Db,
+  sensorIds: readonly (number | undefined)[],
+  query: Query,
+): Promise<Table> {
+  const wanted = sensorIds.filter((id) => id !== undefined);
+  if (wanted.length === 0) return { timestamp: [], columns: sensorIds.map(() => []) };
+  const rows = await (query.stream
+    ? readByArrival(db, wanted, query)
+    : readByTime(db, wanted, query));
+  return {
+    timestamp: rows.map(([timestamp]) => timestamp),
+    columns: sensorIds.map((id) => {
+      const at = id === undefined ? -1 : wanted.indexOf(id) + 1;
+      return rows.map((row) => row[at] ?? null);
+    }),
+  };
+}
+
+/** The instant, then a value for each sensor. */
+type Row = [number, ...(number | null)[]];
+
+async function readByTime(
+  db: Db,
+  ids: readonly number[],
+  { range, resample }: Query,
+): Promise<Row[]> {
+  const bucket = resample === "none" ? sql`ts` : sql`date_trunc(${resample}, ts, 'UTC')`;
+  return await rowsOf(
+    db,
+    sql`
+      select extract(epoch from bucket)::float8 as t, ${means(ids)} as means
+      from (
+        select sensor_id, ${bucket} as bucket, value from reading
+        where sensor_id = any(${ids}::int[])
+          and ts between to_timestamp(${range.start}) and to_timestamp(${range.end})
+      ) as reading
+      group by bucket order by bucket`,
+  );
+}
+
+async function readByArrival(db: Db, ids: readonly number[], { range }: Query): Promise<Row[]> {
+  return await rowsOf(
+    db,
+    sql`
+      select extract(epoch from max(received_at))::float8 as t, ${means(ids)} as means
+      from reading
+      where sensor_id = any(${ids}::int[])
+        and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
+      group by ts order by max(received_at), ts`,
+  );
+}
+
+/** The mean of each sensor's values in a group; of a single value that is the value itself. */
+function means(ids: readonly number[]): RawBuilder<unknown> {
+  return sql`array[${sql.join(ids.map((id) => sql`avg(value) filter (where sensor_id = ${id})`))}]`;
+}
+
+async function rowsOf(db: Db, query: RawBuilder<unknown>): Promise<Row[]> {
+  const { rows } = await (query as RawBuilder<{ t: number; means: (number | null)[] }>).execute(db);
+  return rows.map((row) => [row.t, ...row.means]);
+}

@@ -1,0 +1,131 @@
+import { powerStream, type DataType, type Stream } from "@ents-backend/schemas/sensor";
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+
+/** A stream of readings of one cell. */
+export interface Sensor {
+  readonly id: number;
+  readonly cell_id: number;
+  readonly name: string;
+  readonly measurement: string;
+  readonly unit: string;
+  readonly data_type: DataType;
+}
+
+/** A stream that readings have come for. */
+export interface WantedSensor {
+  readonly cellId: number;
+  readonly stream: Stream;
+  readonly dataType: DataType;
+}
+
+const columns = ["id", "cell_id", "name", "measurement", "unit", "data_type"] as const;
+
+/** The sensors of a cell in the order of their first readings; its power, made of two of them, is none. */
+export async function listSensors(db: Db, cellId: number): Promise<Sensor[]> {
+  return await db
+    .selectFrom("sensor")
+    .select(columns)
+    .where("cell_id", "=", cellId)
+    .where("name", "!=", powerStream.name)
+    .orderBy("id")
+    .execute();
+}
+
+/** The sensors of some streams of a cell, as far as they exist, by `name measurement`. */
+export async function findSensors(
+  db: Db,
+  cellId: number,
+  streams: readonly Pick<Stream, "name" | "measurement">[],
+): Promise<Map<string, Sensor>> {
+  const rows = await db
+    .selectFrom("sensor")
+    .select(columns)
+    .where("cell_id", "=", cellId)
+    .where("name", "in", [...new Set(streams.map(({ name }) => name))])
+    .execute();
+  return new Map(rows.map((row) => [streamKey(row), row]));
+}
+
+/** What tells the streams of one cell apart. */
+export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
+  return JSON.stringify([name, measurement]);
+}
+
+/**
+ * The numbers of some sensors, made where they don't exist yet. One that has held whole numbers only becomes
+ * "float" with its first other number.
+ *
+ * @returns ids in the order of `wanted`
+ */
+export async function ensureSensors(db: Db, wanted: readonly WantedSensor[]): Promise<number[]> {
+  const known = await selectSensors(db, wanted);
+  const missing = wanted.filter(
+    (sensor) => known.get(sensorKey(sensor)) === undefined || widens(sensor, known),
+  );
+  if (missing.length > 0)
+    for (const [key, row] of await upsertSensors(db, missing)) known.set(key, row);
+  return wanted.map((sensor) => known.get(sensorKey(sensor))!.id);
+}
+
+type Known = Map<string, { id: number; dataType: DataType }>;
+
+function sensorKey({ cellId, stream }: WantedSensor): string {
+  return `${cellId} ${streamKey(stream)}`;
+}
+
+function widens(sensor: WantedSensor, known: Known): boolean {
+  return sensor.dataType === "float" && known.get(sensorKey(sensor))!.dataType === "int";
+}
+
+async function selectSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
+  const rows = await db
+    .selectFrom("sensor")
+    .select(columns)
+    .where("cell_id", "in", [...new Set(wanted.map(({ cellId }) => cellId))])
+    .where("name", "in", [...new Set(wanted.map(({ stream }) => stream.name))])
+    .execute();
+  return index(rows);
+}
+
+async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
+  const intsFirst = wanted.toSorted(
+    (a, b) => Number(a.dataType === "float") - Number(b.dataType === "float"),
+  );
+  const distinct = [
+    ...new Map(intsFirst.map((sensor) => [sensorKey(sensor), sensor])).values(),
+  ].sort(byKey);
+  const rows = await db
+    .insertInto("sensor")
+    .values(
+      distinct.map(({ cellId, stream: { name, measurement, unit }, dataType }) => ({
+        cell_id: cellId,
+        name,
+        measurement,
+        unit,
+        data_type: dataType,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(["cell_id", "name", "measurement"]).doUpdateSet({
+        data_type: sql`case when excluded.data_type = 'float' then 'float' else sensor.data_type end`,
+      }),
+    )
+    .returning(columns)
+    .execute();
+  return index(rows);
+}
+
+/** Two transactions that make the same sensors must take their locks in the same order. */
+function byKey(a: WantedSensor, b: WantedSensor): number {
+  return sensorKey(a) < sensorKey(b) ? -1 : 1;
+}
+
+function index(rows: readonly Sensor[]): Known {
+  return new Map(
+    rows.map((row) => [
+      sensorKey({ cellId: row.cell_id, stream: row, dataType: row.data_type }),
+      { id: row.id, dataType: row.data_type },
+    ]),
+  );
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["server/test/**/*.test.ts", "schemas/test/**/*.test.ts"],
+    exclude: ["server/test/interop/**"],
+    globalSetup: "server/test/support/global-setup.ts",
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
