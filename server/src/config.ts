@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { defineError } from "./lib/errors.ts";
@@ -9,11 +11,14 @@ const invalidConfig = defineError("invalid", "invalid_config", "{problems}");
 const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000 }),
   HOST: Type.String({ default: "localhost" }),
-  DATA_DIR: Type.String({ default: "./data" }),
+  DATA_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
 });
+
+/** A path in the checkout, so that a command finds the same data from whichever folder it is run in. */
+const inCheckout = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 export interface Config {
   readonly port: number;
@@ -40,11 +45,17 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
-    dataDir: resolve(values.DATA_DIR),
+    dataDir: resolve(values.DATA_DIR ?? inCheckout("data")),
     databaseUrl: values.DATABASE_URL,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
   });
+}
+
+/** Adds what the checkout's `.env` says to the environment; a variable that is set already stays. */
+export function loadEnvFile(): void {
+  const file = inCheckout(".env");
+  if (existsSync(file)) process.loadEnvFile(file);
 }
 
 function describe(values: unknown, given: Readonly<Record<string, string | undefined>>): string {

@@ -1,12 +1,12 @@
-import { existsSync } from "node:fs";
 import { Command } from "commander";
+import { loadEnvFile } from "../config.ts";
 import { KnownError } from "../lib/errors.ts";
 import { cellCommand } from "./cell.ts";
 import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
 import { startCommand } from "./start.ts";
 
-if (existsSync(".env")) process.loadEnvFile(".env");
+loadEnvFile();
 
 const program = new Command("ents-backend")
   .description("An open backend for environmental sensor networks.")
