@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseError } from "pg";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Layout } from "./layout.ts";
 import { connectHolder, type Holder, NotOurs } from "./holder.ts";
+import type { Layout } from "./layout.ts";
 import * as postmaster from "./postmaster.ts";
 import type { Launcher } from "./unprivileged.ts";
 

@@ -12,6 +12,12 @@ const initFailed = defineError(
   "PostgreSQL could not make its files in {cluster}: {reason}",
 );
 
+const userUnknown = defineError(
+  "unavailable",
+  "database_user_unknown",
+  "PostgreSQL makes its files only for a user who has a name: add an entry for user {uid} to /etc/passwd, or run this program as another user",
+);
+
 /** The name of PostgreSQL's superuser in a cluster of ours. */
 export const superuser = "ents";
 
@@ -28,13 +34,12 @@ export async function prepareCluster(options: {
   readonly log: Log;
 }): Promise<string> {
   const { layout, launcher } = options;
-  if (await isComplete(layout.cluster)) {
-    if (launcher.account) await giveTree(layout.cluster, launcher.account);
-    return readPassword(layout);
+  if (!(await isComplete(layout.cluster))) {
+    await makeCluster({ ...options, password: await ensurePassword(layout) });
   }
-  const password = await ensurePassword(layout);
-  await makeCluster({ ...options, password });
-  return password;
+  await removeDrafts(layout.root);
+  if (launcher.account) await giveTree(layout.cluster, launcher.account);
+  return readPassword(layout);
 }
 
 async function makeCluster(options: {
@@ -61,7 +66,6 @@ async function makeCluster(options: {
       throw error;
     }
   }
-  await removeDrafts(layout.root);
 }
 
 async function runInitdb(
@@ -88,8 +92,11 @@ async function runInitdb(
   let complaint = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => (complaint += text));
   const [code] = (await once(child, "close").catch((error: Error) => [error.message])) as [unknown];
-  if (code !== 0) throw initFailed({ cluster, reason: complaint.trim() || String(code) });
-  return cluster;
+  if (code === 0) return cluster;
+  const [, uid] = /could not look up effective user ID (\d+)/.exec(complaint) ?? [];
+  throw uid
+    ? userUnknown({ uid })
+    : initFailed({ cluster, reason: complaint.trim() || String(code) });
 }
 
 function initdbArguments(cluster: string, passwordFile: string): string[] {

@@ -28,7 +28,7 @@ const nobody: Account = { uid: 65534, gid: 65534 };
 const unreachable = defineError(
   "unavailable",
   "database_unreachable",
-  "PostgreSQL doesn't run as root, and user {uid} may not reach {postgres} and {dataDir}, not even through setpriv ({reason}): run this program as an ordinary user, or move it and its data to where others may enter",
+  "PostgreSQL doesn't run as root, and as user {uid} it can't work with {postgres} and {dataDir}, not even through setpriv ({reason}): run this program as an ordinary user, or move it and its data to where others may enter",
 );
 
 /**
@@ -91,13 +91,13 @@ function withCapability({ uid, gid }: Account, capability: string): Launch {
 /** Runs what PostgreSQL will need, rather than compute what the kernel would say. */
 async function probe(launch: Launch, postgres: string, dataDir: string): Promise<string> {
   const script = '"$1" --version && test -x "$1" && test -x "$2"';
-  const child = launch("/bin/sh", ["-c", script, "sh", postgres, dataDir], {
-    cwd: "/",
-    stdio: ["ignore", "ignore", "pipe"],
-  });
   let complaint = "";
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => (complaint += text));
   try {
+    const child = launch("/bin/sh", ["-c", script, "sh", postgres, dataDir], {
+      cwd: "/",
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (complaint += text));
     const [code] = (await once(child, "close")) as [number | null];
     return code === 0 ? "ok" : complaint.trim() || `exit code ${code}`;
   } catch (error) {

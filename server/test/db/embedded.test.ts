@@ -16,17 +16,33 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { findBinaries } from "../../src/db/binaries.ts";
 import { type EmbeddedDatabase, startEmbedded } from "../../src/db/embedded.ts";
 import { isServerOf, readLockFile } from "../../src/db/postmaster.ts";
 import { chooseLauncher } from "../../src/db/unprivileged.ts";
+
+// A new database takes a second, and several on a busy machine some more.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 const isRoot = process.geteuid?.() === 0;
 const directories: string[] = [];
 const databases: EmbeddedDatabase[] = [];
 const children: ChildProcess[] = [];
 const lines: string[] = [];
+const note = (fields: object, message: string): void =>
+  void lines.push(`${message} ${JSON.stringify(fields)}`);
+const log = { debug: note, info: note, warn: note, error: note };
+
+let template: string;
+
+beforeAll(async () => {
+  template = await mkdtemp(join(tmpdir(), "embedded-"));
+  await chmod(template, 0o755);
+  await (await startEmbedded({ dataDir: template, log })).stop();
+});
+
+afterAll(() => discard(template));
 
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
@@ -113,7 +129,7 @@ describe("startEmbedded", () => {
 
   it("lets its process end after stop, without being told to", async () => {
     const child = runChild(
-      await emptyDirectory(),
+      await directoryInUse(),
       "await database.stop(); console.log('stopped');",
     );
     const [code] = (await once(child, "exit")) as [number | null];
@@ -134,7 +150,7 @@ describe("several processes on one directory", () => {
   });
 
   it("leave the server alone as guests", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const owner = await start(dataDir);
     const guest = await start(dataDir);
     expect([owner.owned, guest.owned]).toEqual([true, false]);
@@ -145,7 +161,7 @@ describe("several processes on one directory", () => {
   });
 
   it("carry on when the owner leaves, and the last one stops the server", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const owner = await start(dataDir);
     const guest = await start(dataDir);
     await owner.stop();
@@ -156,7 +172,7 @@ describe("several processes on one directory", () => {
   });
 
   it("adopt the server of an owner that was killed, and stop it at their end", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const child = runChild(dataDir);
     await report(child);
     const pid = await serverOf(dataDir);
@@ -172,7 +188,7 @@ describe("several processes on one directory", () => {
 
 describe("after a crash", () => {
   it("gets its server back at the same address, with all that was committed", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const database = await start(dataDir);
     await query(database, "create table kept as select 42 as answer");
     const killed = await killServer(dataDir);
@@ -186,7 +202,7 @@ describe("after a crash", () => {
   });
 
   it("can be stopped in the middle of the restart", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const database = await start(dataDir);
     await killServer(dataDir);
     await until("the loss to be noticed", () =>
@@ -213,7 +229,7 @@ describe("after a crash", () => {
   });
 
   it("isn't misled by a lock file that names some other living process", async () => {
-    const dataDir = await emptyDirectory();
+    const dataDir = await directoryInUse();
     const child = runChild(dataDir);
     await report(child);
     child.kill("SIGKILL");
@@ -234,15 +250,13 @@ describe("after a crash", () => {
   });
 
   it("says what is wrong when the server can't start at all, at once", async () => {
-    const dataDir = await emptyDirectory();
-    await (await start(dataDir)).stop();
+    const dataDir = await directoryInUse();
     await writeFile(join(dataDir, "postgres", "PG_VERSION"), "9.4\n");
     await expect(start(dataDir)).rejects.toThrow(/database files are incompatible with server/);
   });
 
   it("doesn't make a new password for an old database", async () => {
-    const dataDir = await emptyDirectory();
-    await (await start(dataDir)).stop();
+    const dataDir = await directoryInUse();
     await rm(join(dataDir, "postgres.password"));
     await expect(start(dataDir)).rejects.toThrow(/password file .* is gone/);
   });
@@ -264,16 +278,14 @@ describe.skipIf(!isRoot)("as root", () => {
   });
 
   it("runs the server as the owner of the database, so that this one can use it later", async () => {
-    const dataDir = await emptyDirectory();
-    await (await start(dataDir)).stop();
+    const dataDir = await directoryInUse();
     await promisify(execFile)("chown", ["-R", "12345:12345", join(dataDir, "postgres")]);
     await start(dataDir);
     expect(await userOf(await serverOf(dataDir))).toBe(12345);
   });
 
   it("takes over a database that was restored as root's", async () => {
-    const dataDir = await emptyDirectory();
-    await (await start(dataDir)).stop();
+    const dataDir = await directoryInUse();
     await promisify(execFile)("chown", ["-R", "0:0", join(dataDir, "postgres")]);
     const database = await start(dataDir);
     expect(await query(database, "select 1 as one")).toEqual([{ one: 1 }]);
@@ -302,14 +314,20 @@ async function emptyDirectory(): Promise<string> {
   return directory;
 }
 
-const note = (fields: object, message: string): void =>
-  void lines.push(`${message} ${JSON.stringify(fields)}`);
+/** A directory as an earlier start left it; copied from one of them, for to make each takes its time. */
+async function directoryInUse(): Promise<string> {
+  const directory = await emptyDirectory();
+  await promisify(execFile)("cp", [
+    "-a",
+    `${template}/postgres`,
+    `${template}/postgres.password`,
+    directory,
+  ]);
+  return directory;
+}
 
 async function start(dataDir: string): Promise<EmbeddedDatabase> {
-  const database = await startEmbedded({
-    dataDir,
-    log: { debug: note, info: note, warn: note, error: note },
-  });
+  const database = await startEmbedded({ dataDir, log });
   databases.push(database);
   return database;
 }
