@@ -11,9 +11,7 @@ import { chooseLauncher } from "./unprivileged.ts";
 /** The PostgreSQL server in our data directory, kept running until it is stopped. */
 export interface EmbeddedDatabase {
   readonly url: string;
-  /** Whether it's our task to stop the server: one of the processes that use it has it. */
-  readonly owned: boolean;
-  /** Stops the server where that's our task, else leaves it to the others. Answers when that's done. */
+  /** Stops the server, or leaves it to the other processes that use it still: the last one stops it. */
   stop(): Promise<void>;
 }
 
@@ -54,10 +52,6 @@ class KeptDatabase implements EmbeddedDatabase {
     this.#upkeep = this.#keepUp(attached);
   }
 
-  get owned(): boolean {
-    return this.#holder.owned;
-  }
-
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -72,11 +66,14 @@ class KeptDatabase implements EmbeddedDatabase {
     );
     for (let current: Attached | undefined = first; current; current = await this.#bringBack()) {
       this.#holder = current.holder;
-      const { pid, port, owned } = current.holder;
-      log.info({ pid, port, owned }, describe(current));
+      const { pid, port } = current.holder;
+      log.info(
+        { database: { pid, port } },
+        current.started ? "started the database" : "joined the running database",
+      );
       await Promise.race([current.holder.ended, stopping]);
       if (signal.aborted) return;
-      log.warn({ pid, port }, "the database server went away: bringing it back");
+      log.warn({ database: { pid, port } }, "the database server went away: bringing it back");
     }
   }
 
@@ -100,18 +97,10 @@ class KeptDatabase implements EmbeddedDatabase {
     this.#stopping.abort();
     await this.#upkeep;
     const holder = this.#holder;
-    // As a guest we may outlive the owner; then the server is ours to stop.
-    if (await holder.own()) {
+    if (await holder.leave()) {
       await stopServer(holder.pid, { cluster: layout.cluster, log });
-      log.info({ pid: holder.pid }, "stopped the database");
+      log.info({ database: { pid: holder.pid } }, "stopped the database");
     }
     await holder.close();
   }
-}
-
-function describe({ started, holder: { owned } }: Attached): string {
-  if (started) return "started the database";
-  return owned
-    ? "adopted a running database that nobody owned"
-    : "joined the database of another process";
 }

@@ -5,15 +5,15 @@ import { superuser } from "./cluster.ts";
 /**
  * A connection that is held for as long as we use the embedded server. PostgreSQL closes it when the
  * server goes, which tells us; and releases its lock when we go, however we do, which tells the others.
+ * The lock is a shared one: who can have it alone is the last.
  */
 export interface Holder {
   readonly pid: number;
   readonly port: number;
-  readonly owned: boolean;
   /** Fulfilled when the connection is over; never rejected. */
   readonly ended: Promise<void>;
-  /** Tries to become the one who stops the server; answers whether we are. */
-  own(): Promise<boolean>;
+  /** Gives up our share of the server; answers whether it was the last one, so that it's ours to stop. */
+  leave(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -24,9 +24,9 @@ export class NotOurs extends Error {}
 export const databaseName = "ents";
 
 // Any constant; the lock is in the maintenance database, where nobody else takes locks.
-const ownerLock = 7_301_114_526;
+const usersLock = 7_301_114_526;
 
-/** Connects to the server of this directory, makes sure of its database, and owns it if nobody does. */
+/** Connects to the server of this directory, makes sure of its database, and takes a share of it. */
 export async function connectHolder(options: {
   readonly pid: number;
   readonly port: number;
@@ -50,8 +50,9 @@ export async function connectHolder(options: {
     await client.connect();
     await checkDirectory(client, options.cluster);
     await ensureDatabase(client);
-    const owned = await tryLock(client);
-    return new ConnectedHolder({ ...options, client, ended, owned });
+    // Waits while the last user of before is stopping the server; then the connection ends, and we try again.
+    await client.query("select pg_advisory_lock_shared($1)", [usersLock]);
+    return new ConnectedHolder({ ...options, client, ended });
   } catch (error) {
     await client.end();
     throw error;
@@ -63,30 +64,21 @@ class ConnectedHolder implements Holder {
   readonly port: number;
   readonly ended: Promise<void>;
   readonly #client: Client;
-  #owned: boolean;
 
-  constructor(parts: {
-    pid: number;
-    port: number;
-    ended: Promise<void>;
-    client: Client;
-    owned: boolean;
-  }) {
+  constructor(parts: { pid: number; port: number; ended: Promise<void>; client: Client }) {
     this.pid = parts.pid;
     this.port = parts.port;
     this.ended = parts.ended;
     this.#client = parts.client;
-    this.#owned = parts.owned;
   }
 
-  get owned(): boolean {
-    return this.#owned;
-  }
-
-  async own(): Promise<boolean> {
-    // When the connection is just breaking, what we were is what counts.
-    this.#owned ||= await tryLock(this.#client).catch(() => false);
-    return this.#owned;
+  async leave(): Promise<boolean> {
+    try {
+      await this.#client.query("select pg_advisory_unlock_shared($1)", [usersLock]);
+      return await tryLock(this.#client);
+    } catch {
+      return false; // the connection is over, and with it the server or our share
+    }
   }
 
   async close(): Promise<void> {
@@ -117,9 +109,9 @@ async function ensureDatabase(client: Client): Promise<void> {
 }
 
 async function tryLock(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ owned: boolean }>(
-    "select pg_try_advisory_lock($1) as owned",
-    [ownerLock],
+  const { rows } = await client.query<{ alone: boolean }>(
+    "select pg_try_advisory_lock($1) as alone",
+    [usersLock],
   );
-  return rows[0]?.owned === true;
+  return rows[0]?.alone === true;
 }

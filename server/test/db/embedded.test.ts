@@ -55,7 +55,6 @@ describe("startEmbedded", () => {
   it("makes a database, and finds what is in it the next time, at the same address", async () => {
     const dataDir = await emptyDirectory();
     const first = await start(dataDir);
-    expect(first.owned).toBe(true);
     await query(first, "create table kept as select 42 as answer");
     await first.stop();
     expect(await serverOf(dataDir)).toBeUndefined();
@@ -138,40 +137,39 @@ describe("startEmbedded", () => {
 });
 
 describe("several processes on one directory", () => {
-  it("start it at the same moment: both are connected, one owns it", async () => {
+  it("start it at the same moment: all are connected to one server", async () => {
     const dataDir = await emptyDirectory();
-    const both = [runChild(dataDir), runChild(dataDir), runChild(dataDir)];
-    const reports = await Promise.all(both.map(report));
+    const all = [runChild(dataDir), runChild(dataDir), runChild(dataDir)];
+    const reports = await Promise.all(all.map(report));
     expect(new Set(reports.map(({ url }) => url)).size).toBe(1);
-    expect(reports.filter(({ owned }) => owned)).toHaveLength(1);
     expect(await readdir(dataDir)).toEqual(
       expect.not.arrayContaining([expect.stringMatching(/postgres\.(new-|password\.)/)]),
     );
   });
 
-  it("leave the server alone as guests", async () => {
-    const dataDir = await directoryInUse();
-    const owner = await start(dataDir);
-    const guest = await start(dataDir);
-    expect([owner.owned, guest.owned]).toEqual([true, false]);
-    const pid = await serverOf(dataDir);
-    await guest.stop();
-    expect(await query(owner, "select 1 as one")).toEqual([{ one: 1 }]);
-    expect(await serverOf(dataDir)).toBe(pid);
-  });
+  it.each(["first", "second"])(
+    "leave the server to each other: the %s goes, the other stays",
+    async (leaver) => {
+      const dataDir = await directoryInUse();
+      const [first, second] = [await start(dataDir), await start(dataDir)];
+      const [leaves, stays] = leaver === "first" ? [first, second] : [second, first];
+      const pid = await serverOf(dataDir);
+      await leaves.stop();
+      expect(await query(stays, "select 1 as one")).toEqual([{ one: 1 }]);
+      expect(await serverOf(dataDir)).toBe(pid);
+      await stays.stop();
+      expect(await serverOf(dataDir)).toBeUndefined();
+    },
+  );
 
-  it("carry on when the owner leaves, and the last one stops the server", async () => {
+  it("stop the server when all leave at once", async () => {
     const dataDir = await directoryInUse();
-    const owner = await start(dataDir);
-    const guest = await start(dataDir);
-    await owner.stop();
-    await until("the guest to own the server", () => guest.owned);
-    expect(await query(guest, "select 1 as one")).toEqual([{ one: 1 }]);
-    await guest.stop();
+    const all = await Promise.all([start(dataDir), start(dataDir), start(dataDir)]);
+    await Promise.all(all.map((database) => database.stop()));
     expect(await serverOf(dataDir)).toBeUndefined();
   });
 
-  it("adopt the server of an owner that was killed, and stop it at their end", async () => {
+  it("adopt the server of one that was killed, and stop it at their end", async () => {
     const dataDir = await directoryInUse();
     const child = runChild(dataDir);
     await report(child);
@@ -197,7 +195,6 @@ describe("after a crash", () => {
     );
     expect(await serverOf(dataDir)).not.toBe(killed);
     expect(await query(database, "select answer from kept")).toEqual([{ answer: 42 }]);
-    await until("the lock to be ours again", () => database.owned);
     expect(lines.join("\n")).toContain("bringing it back");
   });
 
@@ -245,7 +242,7 @@ describe("after a crash", () => {
     );
 
     const database = await start(dataDir);
-    expect(database.owned).toBe(true);
+    expect(await query(database, "select 1 as one")).toEqual([{ one: 1 }]);
     expect(stranger.exitCode).toBeNull();
   });
 
@@ -342,7 +339,7 @@ function runChild(
     const quiet = () => {};
     const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
     const database = await startEmbedded({ dataDir: process.argv[1], log });
-    console.log(JSON.stringify({ url: database.url, owned: database.owned }));
+    console.log(JSON.stringify({ url: database.url }));
     ${then}`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script, dataDir], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -352,9 +349,9 @@ function runChild(
   return child;
 }
 
-async function report(child: ChildProcess): Promise<{ url: string; owned: boolean }> {
+async function report(child: ChildProcess): Promise<{ url: string }> {
   const [text] = (await once(child.stdout!, "data")) as [Buffer];
-  return JSON.parse(text.toString()) as { url: string; owned: boolean };
+  return JSON.parse(text.toString()) as { url: string };
 }
 
 async function query(
