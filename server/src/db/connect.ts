@@ -8,6 +8,11 @@ import type { Tables } from "./tables.ts";
 export type Db = Kysely<Tables>;
 
 const oldestServer = 15;
+const noConnection = defineError(
+  "unavailable",
+  "no_database_connection",
+  "no connection to the database ({reason}): is DATABASE_URL right, and does its server run?",
+);
 const databaseTooOld = defineError(
   "unavailable",
   "database_too_old",
@@ -36,10 +41,14 @@ export function connect(url: string, log: Log): Db {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 
-/** @throws KnownError when the server is older than PostgreSQL 15 */
-export async function checkServerVersion(db: Db): Promise<void> {
-  const { rows } = await sql<{ version: number }>`
-    select current_setting('server_version_num')::int as version`.execute(db);
+/** @throws KnownError when there is no connection, or to a server older than PostgreSQL 15 */
+export async function checkServer(db: Db): Promise<void> {
+  const query = sql<{
+    version: number;
+  }>`select current_setting('server_version_num')::int as version`;
+  const { rows } = await query.execute(db).catch((error: Error) => {
+    throw noConnection({ reason: error.message });
+  });
   const version = Math.floor(rows[0]!.version / 10_000);
   if (version < oldestServer) throw databaseTooOld({ version });
 }

@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { sql } from "kysely";
 import { Migrator, type Migration, type MigrationProvider } from "kysely/migration";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -31,7 +32,9 @@ const files: MigrationProvider = {
  * @throws KnownError when one fails; then none of them has changed anything
  */
 export async function migrate(db: Db, log: Log): Promise<string[]> {
-  const { error, results = [] } = await new Migrator({ db, provider: files }).migrateToLatest();
+  const migrationTableSchema = await currentSchema(db);
+  const migrator = new Migrator({ db, provider: files, migrationTableSchema });
+  const { error, results = [] } = await migrator.migrateToLatest();
   const failed = results.find(({ status }) => status === "Error");
   if (error) {
     const reason = error instanceof Error ? error.message : "unknown";
@@ -40,4 +43,10 @@ export async function migrate(db: Db, log: Log): Promise<string[]> {
   const names = results.map(({ migrationName }) => migrationName);
   if (names.length > 0) log.info({ migrations: names }, "migrated the database");
   return names;
+}
+
+/** The migrator would otherwise take its own tables in any schema of the database for ours. */
+async function currentSchema(db: Db): Promise<string> {
+  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(db);
+  return rows[0]!.name;
 }

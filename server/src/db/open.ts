@@ -1,5 +1,5 @@
 import type { Log } from "../lib/log.ts";
-import { checkServerVersion, connect, type Db } from "./connect.ts";
+import { checkServer, connect, type Db } from "./connect.ts";
 import { startEmbedded } from "./embedded.ts";
 import { migrate } from "./migrate.ts";
 
@@ -35,7 +35,7 @@ export async function openDatabase({
     await embedded?.stop();
   };
   try {
-    await checkServerVersion(db);
+    await checkServer(db);
     return { db, migrated: await migrate(db, log), close };
   } catch (error) {
     await close();
