@@ -1,10 +1,13 @@
 import { Type } from "typebox";
 
-/** A name that people read: no control characters, which PostgreSQL's text can't hold either. */
+/**
+ * A name that people read: no control characters, which PostgreSQL's text can't hold either, and no halves of a
+ * pair that stands for a character, which would all become the same there.
+ */
 export const Label = Type.String({
   minLength: 1,
   maxLength: 100,
-  pattern: "^[^\\u0000-\\u001f\\u007f]*$",
+  pattern: "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$",
 });
 
 /** A cell's number in the database. */

@@ -46,7 +46,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
 }
 
 function formatUrl(host: string, port: number): string {
-  if (host === "0.0.0.0" || host === "::") return `http://localhost:${port}`;
+  if (["127.0.0.1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 

@@ -4,13 +4,14 @@ import { fileURLToPath } from "node:url";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { defineError } from "./lib/errors.ts";
+import { describeSchemaError } from "./lib/schema-error.ts";
 
 const invalidConfig = defineError("invalid", "invalid_config", "{problems}");
 
 /** Every environment variable that is read, and its default. `.env.example` lists them with what they do. */
 const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000 }),
-  HOST: Type.String({ default: "localhost" }),
+  HOST: Type.String({ default: "127.0.0.1" }),
   DATA_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
@@ -18,7 +19,8 @@ const Environment = Type.Object({
 });
 
 /** A path in the checkout, so that a command finds the same data from whichever folder it is run in. */
-const inCheckout = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const inCheckout = (path: string): string =>
+  fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 export interface Config {
   readonly port: number;
@@ -60,13 +62,11 @@ export function loadEnvFile(): void {
 
 function describe(values: unknown, given: Readonly<Record<string, string | undefined>>): string {
   return Value.Errors(Environment, values)
-    .map(({ instancePath, message, params }) => {
-      const name = instancePath.slice(1);
-      const allowed = (params as { allowedValues?: unknown[] }).allowedValues?.join(", ");
-      const why = name === "DATABASE_URL" ? "must start with postgres://" : message;
-      // A database URL holds a password.
-      const value = name === "DATABASE_URL" ? "" : `=${given[name]}`;
-      return `${name}${value} ${allowed ? `must be one of ${allowed}` : why}`;
+    .map((error) => {
+      const name = error.instancePath.slice(1);
+      // A database URL holds a password, and is told by its form alone.
+      if (name === "DATABASE_URL") return "DATABASE_URL must start with postgres://";
+      return `${describeSchemaError(error, name)}, not ${given[name]}`;
     })
     .join("\n");
 }

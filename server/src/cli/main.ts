@@ -2,8 +2,10 @@ import { Command } from "commander";
 import { loadEnvFile } from "../config.ts";
 import { KnownError } from "../lib/errors.ts";
 import { cellCommand } from "./cell.ts";
+import { importCommand } from "./import.ts";
 import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
+import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
 
 loadEnvFile();
@@ -18,7 +20,9 @@ const program = new Command("ents-backend")
   .addCommand(startCommand)
   .addCommand(migrateCommand)
   .addCommand(cellCommand)
-  .addCommand(loggerCommand);
+  .addCommand(loggerCommand)
+  .addCommand(importCommand)
+  .addCommand(simulateCommand);
 
 try {
   await program.parseAsync();

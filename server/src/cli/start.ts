@@ -23,7 +23,7 @@ async function stopSignal(): Promise<void> {
 
 function greet({ url, example }: App, host: string): string {
   const lines = [`ents-backend listens on ${url}`];
-  if (host === "localhost")
+  if (["127.0.0.1", "localhost", "::1"].includes(host))
     lines.push("(for this machine only; HOST=0.0.0.0 opens it to the network, and so to nodes)");
   if (example) lines.push("", ...tryIt(url, example));
   return lines.join("\n");

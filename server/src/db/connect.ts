@@ -37,7 +37,7 @@ export function connect(url: string, log: Log): Db {
     types,
   });
   // An idle connection that breaks is replaced by itself; unheard, its error would end the process.
-  pool.on("error", (error) => log.warn({ err: error }, "a database connection broke"));
+  pool.on("error", ({ message }) => log.debug({ reason: message }, "a database connection broke"));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 

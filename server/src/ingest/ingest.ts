@@ -1,4 +1,4 @@
-import type { Db } from "../db/connect.ts";
+import { isDatabaseAway, type Db } from "../db/connect.ts";
 import type { Log } from "../lib/log.ts";
 import { insertQuarantined } from "../store/quarantine.ts";
 import { writeReadings, type NewReading, type Written } from "../timeseries/write.ts";
@@ -24,7 +24,8 @@ export type Outcome =
 /**
  * THE write path: decode → judge → store. Answers after the commit.
  *
- * @throws Refusal when the upload can't be placed; by then it is in quarantine, whole
+ * @throws Refusal when the upload can't be placed, or what else went wrong with it; by then it is in quarantine,
+ *   whole
  */
 export async function ingest(deps: IngestDeps, uplink: Uplink): Promise<Outcome> {
   try {
@@ -34,7 +35,7 @@ export async function ingest(deps: IngestDeps, uplink: Uplink): Promise<Outcome>
     const written = await writeReadings(deps.db, readings);
     return { measurements: decoded.measurements, readings, written };
   } catch (error) {
-    if (error instanceof Refusal) await quarantine(deps, uplink, error);
+    if (!isDatabaseAway(error)) await quarantine(deps, uplink, toReason(error));
     throw error;
   }
 }
@@ -44,10 +45,21 @@ function decode({ format, payload, headers }: Uplink): Decoded {
   return codecs[format](payload);
 }
 
+/** Why an upload is in quarantine: a code for programs, a sentence for people. */
+interface Reason {
+  readonly code: string;
+  readonly reason: string;
+}
+
+function toReason(error: unknown): Reason {
+  if (error instanceof Refusal) return { code: error.code, reason: error.message };
+  return { code: "internal_error", reason: String(error) };
+}
+
 async function quarantine(
   { db, log }: IngestDeps,
   uplink: Uplink,
-  { code, message }: Refusal,
+  { code, reason }: Reason,
 ): Promise<void> {
   const { format, payload, receivedAt, path, headers } = uplink;
   await insertQuarantined(db, {
@@ -57,10 +69,7 @@ async function quarantine(
     headers,
     body: payload,
     code,
-    reason: message,
+    reason,
   });
-  log.warn(
-    { path, format, code, reason: message, bytes: payload.length },
-    "an upload went to quarantine",
-  );
+  log.warn({ path, format, code, reason, bytes: payload.length }, "an upload went to quarantine");
 }

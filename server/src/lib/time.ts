@@ -1,6 +1,6 @@
 const days = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
 const rfc1123 = new RegExp(
-  `^${days}, \\d{2} [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} (?:GMT|UTC|\\+0000)$`,
+  `^${days}, (\\d{1,2}) [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} (?:GMT|UTC|\\+0000)$`,
 );
 const iso8601 =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
@@ -16,8 +16,7 @@ const endOfTime = 253_402_300_799;
 export function parseTime(text: string): number | undefined {
   const trimmed = text.trim();
   if (unix.test(trimmed)) return inRange(Number(trimmed));
-  if (rfc1123.test(trimmed)) return inRange(Date.parse(trimmed) / 1000);
-  return parseIso(trimmed);
+  return parseRfc1123(trimmed) ?? parseIso(trimmed);
 }
 
 /** `Sat, 08 Jul 2023 20:00:00 GMT`. Source: RFC 1123, as HTTP dates. */
@@ -35,12 +34,24 @@ export function formatNaive(seconds: number): string {
   return formatIso(seconds).replace(/(?:\.000)?Z$/, "");
 }
 
+function parseRfc1123(text: string): number | undefined {
+  const day = rfc1123.exec(text)?.[1];
+  if (day === undefined || !isDay(text, day)) return undefined;
+  return inRange(Date.parse(text) / 1000);
+}
+
 function parseIso(text: string): number | undefined {
   // A plus sign that nobody escaped arrives in a query as a space.
   const match = iso8601.exec(text.replace(/([T ]\S+) (\d{2}:?\d{2})$/, "$1+$2"));
   if (!match) return undefined;
-  const [, date, time = "00:00:00", zone = "Z"] = match;
+  const [, date = "", time = "00:00:00", zone = "Z"] = match;
+  if (!isDay(date, date.slice(-2))) return undefined;
   return inRange(Date.parse(`${date}T${time}${zone}`) / 1000);
+}
+
+/** Whether a date has the day of the month that it says: JavaScript reads 30 February as 2 March. */
+function isDay(date: string, day: string): boolean {
+  return new Date(date).getUTCDate() === Number(day);
 }
 
 function inRange(seconds: number): number | undefined {

@@ -1,14 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Cell, Sensor } from "@ents-backend/schemas/cell";
-import { CellId, Label } from "@ents-backend/schemas/fields";
+import { Label } from "@ents-backend/schemas/fields";
 import { Type } from "typebox";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 import { getCell, listCells } from "../store/cells.ts";
 import { listSensors } from "../timeseries/sensors.ts";
+import { CellParameter } from "./query.ts";
 
 const CellList = Type.Array(Cell);
-const CellParams = Type.Object({ cell: CellId });
+const CellParams = Type.Object({ cell: CellParameter });
 const CellsQuery = Type.Object({ name: Type.Optional(Label), user: Type.Optional(Type.Boolean()) });
 
 const notLoggedIn = defineError(

@@ -18,8 +18,14 @@ export type FormatOf = (mediaType: string, request: FastifyRequest) => Format | 
 export type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
 export type Stored = Exclude<Outcome, { readonly ignored: string }>;
 
-/** Headers that are nobody's business later. */
-const secretHeaders = new Set(["authorization", "cookie", "x-api-key", "proxy-authorization"]);
+/** Headers that are nobody's business later. The last one comes with the webhooks of The Things Stack. */
+const secretHeaders = new Set([
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "x-api-key",
+  "x-downlink-apikey",
+]);
 
 /**
  * Opens a door for uploads. Whatever its Content-Type says, the body is taken as bytes: what can't be placed is

@@ -1,11 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { CellId } from "@ents-backend/schemas/fields";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
 import { readStreams } from "../timeseries/read.ts";
 import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
-import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+import {
+  CellParameter,
+  formatTimestamps,
+  ReadingQuery,
+  Timestamps,
+  toQuery,
+  Values,
+} from "./query.ts";
 
 const Power = Type.Object({ timestamp: Timestamps, v: Values, i: Values, p: Values });
 
@@ -17,7 +23,7 @@ export const power: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, 
   });
 
   const schema = {
-    params: Type.Object({ cell: CellId }),
+    params: Type.Object({ cell: CellParameter }),
     querystring: ReadingQuery,
     response: { 200: Power },
   };

@@ -2,8 +2,10 @@ import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { isDatabaseAway } from "../db/connect.ts";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
-import { Refusal, SensorError } from "../ingest/refusal.ts";
+import { Refusal, SensorError, type Verdict } from "../ingest/refusal.ts";
 import { defineError, KnownError, type ErrorKind } from "../lib/errors.ts";
+import { describeSchemaError } from "../lib/schema-error.ts";
+import { isVersion2 } from "./door.ts";
 import { mediaType } from "./media-type.ts";
 
 declare module "fastify" {
@@ -53,18 +55,28 @@ export function answerError(
   if (problem.status >= 500) request.log.error({ err: error, path: request.url }, problem.message);
   if (problem.status === 503) reply.header("Retry-After", "5");
   reply.code(problem.status);
-  if (mediaType(request) === "application/octet-stream") return answerNode(error, request, reply);
+  if (isNode(request)) return answerNode(error, request, reply);
   return reply
     .type("application/problem+json")
     .serializer(JSON.stringify)
     .send(toBody(problem, request));
 }
 
+/** Whether it is a node that asks: it is answered in protobuf, and has room for few bytes. */
+export function isNode(request: FastifyRequest): boolean {
+  return mediaType(request) === "application/octet-stream";
+}
+
+/** A failure in the message format that the node speaks which asked. */
+export function encodeFailure(
+  request: FastifyRequest,
+  verdicts: readonly Verdict[] = [{ idx: 0, error: SensorError.general }],
+): Uint8Array {
+  return isVersion2(request) ? encodeVerdicts(verdicts) : encodeResponse(false);
+}
+
 function answerNode(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const verdicts =
-    error instanceof Refusal ? error.verdicts : [{ idx: 0, error: SensorError.general }];
-  const body =
-    request.headers["sensorversion"] === "2" ? encodeVerdicts(verdicts) : encodeResponse(false);
+  const body = encodeFailure(request, error instanceof Refusal ? error.verdicts : undefined);
   return reply.type("application/octet-stream").send(Buffer.from(body));
 }
 
@@ -104,24 +116,7 @@ function fromFramework({
     return {
       status: 400,
       code: "invalid_request",
-      message: describeValidation(validation, message),
+      message: describeSchemaError(validation[0], "the request"),
     };
   return { status, code: code?.replace("FST_ERR_", "").toLowerCase() ?? "bad_request", message };
-}
-
-function describeValidation(
-  errors: NonNullable<FastifyError["validation"]>,
-  fallback: string,
-): string {
-  const error = errors[0];
-  if (!error) return fallback;
-  const path = error.instancePath.slice(1).replaceAll("/", ".");
-  const { requiredProperties, allowedValues } = error.params as {
-    requiredProperties?: string[];
-    allowedValues?: unknown[];
-  };
-  if (requiredProperties?.[0] !== undefined)
-    return `${path === "" ? "" : `${path}.`}${requiredProperties[0]} is missing`;
-  if (allowedValues) return `${path} must be one of ${allowedValues.join(", ")}`;
-  return `${path === "" ? "the request" : path} ${error.message}`;
 }

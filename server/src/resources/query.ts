@@ -10,6 +10,12 @@ const invalidTime = defineError(
   "{key} is not a time: send RFC 1123 (Sat, 08 Jul 2023 20:00:00 GMT), ISO 8601 or Unix seconds",
 );
 
+/**
+ * A cell's number in a path or a query. Whole by its `multipleOf`: text on its way to an integer would lose its
+ * fraction unseen, and 1.5 be cell 1.
+ */
+export const CellParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+
 /** The parameters of every path that reads a span of readings. */
 export const ReadingQuery = Type.Object({
   startTime: Type.Optional(
@@ -70,7 +76,11 @@ function readTime(key: string, text: string | undefined): number | undefined {
   return seconds;
 }
 
+/** The same time of the same day a month earlier, or of the last day where that month is too short. */
 function monthBefore(seconds: number): number {
   const date = new Date(seconds * 1000);
-  return Math.max(0, date.setUTCMonth(date.getUTCMonth() - 1) / 1000);
+  const day = date.getUTCDate();
+  date.setUTCMonth(date.getUTCMonth() - 1);
+  if (date.getUTCDate() !== day) date.setUTCDate(0);
+  return Math.max(0, date.getTime() / 1000);
 }

@@ -1,16 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { CellId, Label } from "@ents-backend/schemas/fields";
+import { Label } from "@ents-backend/schemas/fields";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { readTable } from "../timeseries/read.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
 import { isVersion2, openDoor, type DoorDeps } from "./door.ts";
-import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+import {
+  CellParameter,
+  formatTimestamps,
+  ReadingQuery,
+  Timestamps,
+  toQuery,
+  Values,
+} from "./query.ts";
 
 const SensorQuery = Type.Interface([ReadingQuery], {
   name: Label,
-  cellId: CellId,
+  cellId: CellParameter,
   measurement: Label,
 });
 

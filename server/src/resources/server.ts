@@ -1,7 +1,7 @@
-import type { Socket } from "node:net";
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { defineError } from "../lib/errors.ts";
+import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
 import { catalog } from "./catalog.ts";
 import { cells } from "./cells.ts";
 import { dataAvailability } from "./data-availability.ts";
@@ -36,6 +36,7 @@ export function buildServer(
   deps: ServerDeps,
   limits: ServerLimits = defaultLimits,
 ): FastifyInstance {
+  const lastAnswers: LastAnswers = new WeakMap();
   const app = fastify({
     loggerInstance: deps.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -54,10 +55,16 @@ export function buildServer(
       querystringParser: parseQuery,
     },
     exposeHeadRoutes: true,
-    clientErrorHandler: answerBrokenRequest,
+    // A node sends a reading once: what comes while the server closes is still taken.
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) =>
+      answerBrokenRequest(error, socket, lastAnswers.get(socket)),
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  // Node.js answers an expectation that it doesn't know by itself, in chunks; it may be ignored as well.
+  app.server.on("checkExpectation", (request, response) => app.routing(request, response));
+  noteAnswers(app, lastAnswers);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.decorateRequest("uploadType", undefined);
   app.setErrorHandler(answerError);
@@ -88,22 +95,3 @@ async function registerResources(
 function parseQuery(text: string): Record<string, string> {
   return Object.fromEntries([...new URLSearchParams(text)].filter(([, value]) => value !== ""));
 }
-
-/**
- * What didn't arrive as HTTP is answered before any route sees it: in a few bytes, with their number and in one
- * write, since it may be a node that asked.
- */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const status = brokenRequests[error.code ?? ""] ?? "400 Bad Request";
-  const body = JSON.stringify({ message: status.slice(4) });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-const brokenRequests: Readonly<Record<string, string>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Content Too Large",
-};

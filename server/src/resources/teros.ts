@@ -1,11 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { CellId } from "@ents-backend/schemas/fields";
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
 import { readStreams } from "../timeseries/read.ts";
 import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
-import { formatTimestamps, ReadingQuery, Timestamps, toQuery, Values } from "./query.ts";
+import {
+  CellParameter,
+  formatTimestamps,
+  ReadingQuery,
+  Timestamps,
+  toQuery,
+  Values,
+} from "./query.ts";
 
 const Teros = Type.Object({
   timestamp: Timestamps,
@@ -28,7 +34,7 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, 
   });
 
   const schema = {
-    params: Type.Object({ cell: CellId }),
+    params: Type.Object({ cell: CellParameter }),
     querystring: ReadingQuery,
     response: { 200: Teros },
   };

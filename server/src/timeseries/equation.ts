@@ -76,7 +76,7 @@ function checkSelected(reference: string, cellIds: readonly number[]): void {
 }
 
 const lexemes =
-  /\s*(?:(?<cell>\d+)\s*:\s*(?<stream>[A-Za-z]\w*)|(?<number>\d+(?:\.\d*)?|\.\d+)|(?<name>[A-Za-z]\w*)|(?<operator>[-+*/^()])|(?<other>\S))/y;
+  /\s*(?:(?<cell>\d+)\s*:\s*(?<stream>[A-Za-z]\w*)|(?<number>\d+(?:\.\d*)?|\.\d+)|(?<name>[A-Za-z]\w*)|(?<operator>[-+*/^()])|(?<other>\S))/uy;
 
 function tokenize(expression: string): Token[] {
   const tokens: Token[] = [];

@@ -66,11 +66,14 @@ async function readByTime(
   ids: readonly number[],
   { range, resample }: Query,
 ): Promise<Row[]> {
-  const bucket = resample === "none" ? sql`ts` : sql`date_trunc(${resample}, ts, 'UTC')`;
+  const [bucket, columns] =
+    resample === "none"
+      ? [sql`ts`, values(ids)]
+      : [sql`date_trunc(${resample}, ts, 'UTC')`, means(ids)];
   return await rowsOf(
     db,
     sql`
-      select extract(epoch from bucket)::float8 as t, ${means(ids)} as means
+      select extract(epoch from bucket)::float8 as t, ${columns} as columns
       from (
         select sensor_id, ${bucket} as bucket, value from reading
         where sensor_id = any(${ids}::int[])
@@ -84,7 +87,7 @@ async function readByArrival(db: Db, ids: readonly number[], { range }: Query): 
   return await rowsOf(
     db,
     sql`
-      select extract(epoch from max(received_at))::float8 as t, ${means(ids)} as means
+      select extract(epoch from max(received_at))::float8 as t, ${values(ids)} as columns
       from reading
       where sensor_id = any(${ids}::int[])
         and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
@@ -92,12 +95,32 @@ async function readByArrival(db: Db, ids: readonly number[], { range }: Query): 
   );
 }
 
-/** The mean of each sensor's values in a group; of a single value that is the value itself. */
+/** The value of each sensor at an instant, of which a sensor has one. */
+function values(ids: readonly number[]): RawBuilder<unknown> {
+  return columnsOf(ids, (id) => sql`max(value) filter (where sensor_id = ${id})`);
+}
+
+/**
+ * The mean of each sensor's values in a group. Their squares must stay in the range of PostgreSQL's numbers:
+ * larger ones, which only a corrupted message has, don't count.
+ */
 function means(ids: readonly number[]): RawBuilder<unknown> {
-  return sql`array[${sql.join(ids.map((id) => sql`avg(value) filter (where sensor_id = ${id})`))}]`;
+  return columnsOf(
+    ids,
+    (id) => sql`avg(value) filter (where sensor_id = ${id} and abs(value) < 1e150)`,
+  );
+}
+
+function columnsOf(
+  ids: readonly number[],
+  column: (id: number) => RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`array[${sql.join(ids.map(column))}]`;
 }
 
 async function rowsOf(db: Db, query: RawBuilder<unknown>): Promise<Row[]> {
-  const { rows } = await (query as RawBuilder<{ t: number; means: (number | null)[] }>).execute(db);
-  return rows.map((row) => [row.t, ...row.means]);
+  const { rows } = await (query as RawBuilder<{ t: number; columns: (number | null)[] }>).execute(
+    db,
+  );
+  return rows.map((row) => [row.t, ...row.columns]);
 }

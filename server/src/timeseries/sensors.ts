@@ -63,8 +63,10 @@ export async function ensureSensors(db: Db, wanted: readonly WantedSensor[]): Pr
   const missing = wanted.filter(
     (sensor) => known.get(sensorKey(sensor)) === undefined || widens(sensor, known),
   );
-  if (missing.length > 0)
+  if (missing.length > 0) {
+    await lockCells(db, wanted);
     for (const [key, row] of await upsertSensors(db, missing)) known.set(key, row);
+  }
   return wanted.map((sensor) => known.get(sensorKey(sensor))!.id);
 }
 
@@ -88,17 +90,22 @@ async function selectSensors(db: Db, wanted: readonly WantedSensor[]): Promise<K
   return index(rows);
 }
 
-async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
-  const intsFirst = wanted.toSorted(
-    (a, b) => Number(a.dataType === "float") - Number(b.dataType === "float"),
+/**
+ * Sensors are numbered in the order in which a message names them. Two transactions that make the same ones in
+ * different orders would wait for each other, so they queue for the cells first.
+ */
+async function lockCells(db: Db, wanted: readonly WantedSensor[]): Promise<void> {
+  const ids = [...new Set(wanted.map(({ cellId }) => cellId))];
+  await sql`select from cell where id = any(${ids}::int[]) order by id for no key update`.execute(
+    db,
   );
-  const distinct = [
-    ...new Map(intsFirst.map((sensor) => [sensorKey(sensor), sensor])).values(),
-  ].sort(byKey);
+}
+
+async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
   const rows = await db
     .insertInto("sensor")
     .values(
-      distinct.map(({ cellId, stream: { name, measurement, unit }, dataType }) => ({
+      distinct(wanted).map(({ cellId, stream: { name, measurement, unit }, dataType }) => ({
         cell_id: cellId,
         name,
         measurement,
@@ -116,9 +123,14 @@ async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<K
   return index(rows);
 }
 
-/** Two transactions that make the same sensors must take their locks in the same order. */
-function byKey(a: WantedSensor, b: WantedSensor): number {
-  return sensorKey(a) < sensorKey(b) ? -1 : 1;
+/** Each sensor once, where it was first wanted; "float" if that was wanted anywhere. */
+function distinct(wanted: readonly WantedSensor[]): WantedSensor[] {
+  const sensors = new Map<string, WantedSensor>();
+  for (const sensor of wanted) {
+    const key = sensorKey(sensor);
+    if (!sensors.has(key) || sensor.dataType === "float") sensors.set(key, sensor);
+  }
+  return [...sensors.values()];
 }
 
 function index(rows: readonly Sensor[]): Known {

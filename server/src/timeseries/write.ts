@@ -126,7 +126,17 @@ function isHalfOfPower({ stream }: NewReading): boolean {
   return stream.name === powerStreams.v.name || stream.name === powerStreams.i.name;
 }
 
-/** Fills in p = v·i (mV·µA/1000 = µW) at the instants of some halves, where the other is known and p is not. */
+/**
+ * mV·µA/1000 = µW. PostgreSQL fails where a product leaves the range of its numbers, and a corrupted message must
+ * not take others with it: what is next to nothing has no power, and what is past all bounds has none to tell.
+ */
+const product = sql`case when least(abs(v.value), abs(i.value)) < 1e-150 then 0 else v.value * i.value / 1000 end`;
+const isBounded = sql`greatest(abs(v.value), abs(i.value)) < 1e50`;
+
+/**
+ * Fills in p = v·i at the instants of some halves, where the other is known and p is not. `offset 0` keeps the
+ * planner at one look at the key per instant: free to join, it reads the cell's whole history.
+ */
 async function insertPower(
   db: Db,
   powerIds: readonly number[],
@@ -136,14 +146,14 @@ async function insertPower(
   const instants = [...new Set(halves.map(({ ts }) => ts))];
   await sql`
     insert into reading (sensor_id, ts, value, received_at, logger_id)
-    select power.id, v.ts, v.value * i.value / 1000, greatest(v.received_at, i.received_at), v.logger_id
+    select power.id, v.ts, ${product}, greatest(v.received_at, i.received_at), v.logger_id
     from sensor power
     join sensor voltage on voltage.cell_id = power.cell_id and voltage.name = ${powerStreams.v.name}
     join sensor current on current.cell_id = power.cell_id and current.name = ${powerStreams.i.name}
     cross join (select to_timestamp(ts) as ts from unnest(${instants}::float8[]) as instant (ts)) as instant
-    join reading v on v.sensor_id = voltage.id and v.ts = instant.ts
-    join reading i on i.sensor_id = current.id and i.ts = instant.ts
-    where power.id = any(${powerIds}::int[]) and v.value is not null and i.value is not null
+    cross join lateral (select * from reading where sensor_id = voltage.id and ts = instant.ts offset 0) as v
+    cross join lateral (select * from reading where sensor_id = current.id and ts = instant.ts offset 0) as i
+    where power.id = any(${powerIds}::int[]) and v.value is not null and i.value is not null and ${isBounded}
     order by power.id, v.ts
     on conflict (sensor_id, ts) do nothing`.execute(db);
 }

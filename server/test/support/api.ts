@@ -13,6 +13,8 @@ export interface TestApi {
   now: number;
   get(url: string): Promise<LightMyRequestResponse>;
   postJson(url: string, body: object): Promise<LightMyRequestResponse>;
+  /** Uploads protobuf as a node does. */
+  postBytes(bytes: Uint8Array, headers?: Record<string, string>): Promise<LightMyRequestResponse>;
   /** Uploads protobuf, given in hexadecimal, as a node does. */
   postHex(hex: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>;
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
@@ -35,13 +37,14 @@ export function useApi(limits?: ServerLimits): TestApi {
     inject,
     get: async (url) => await inject({ method: "GET", url }),
     postJson: async (url, body) => await inject({ method: "POST", url, payload: body }),
-    postHex: async (hex, headers = {}) =>
+    postBytes: async (bytes, headers = {}) =>
       await inject({
         method: "POST",
         url: "/api/sensor/",
-        payload: Buffer.from(hex, "hex"),
+        payload: Buffer.from(bytes),
         headers: { "content-type": "application/octet-stream", ...headers },
       }),
+    postHex: async (hex, headers) => await api.postBytes(Buffer.from(hex, "hex"), headers),
   };
   beforeAll(async () => {
     app = buildServer(

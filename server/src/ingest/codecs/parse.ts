@@ -1,16 +1,22 @@
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
+import { describeSchemaError } from "../../lib/schema-error.ts";
 import { invalidMeasurement, undecodable } from "../refusal.ts";
 
 /**
  * Compiles a schema into a function that answers what fits it and throws a Refusal that names the key that
  * doesn't.
+ *
+ * @param what what the value as a whole is called
  */
-export function parser<Schema extends TSchema>(schema: Schema): (value: unknown) => Static<Schema> {
+export function parser<Schema extends TSchema>(
+  schema: Schema,
+  what = "the body",
+): (value: unknown) => Static<Schema> {
   const validator = Compile(schema);
   return (value) => {
     if (validator.Check(value)) return value;
-    throw invalidMeasurement(describe(validator.Errors(value)[0]));
+    throw invalidMeasurement(describeSchemaError(validator.Errors(value)[0], what));
   };
 }
 
@@ -34,18 +40,4 @@ export function parseForm(payload: Uint8Array): Record<string, string> {
 
 function decodeText(payload: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(payload);
-}
-
-interface SchemaError {
-  readonly instancePath: string;
-  readonly message: string;
-  readonly params: object;
-}
-
-function describe(error: SchemaError | undefined): string {
-  if (!error) return "the body does not fit";
-  const path = error.instancePath.slice(1).replaceAll("/", ".");
-  const missing = (error.params as { requiredProperties?: string[] }).requiredProperties?.[0];
-  if (missing !== undefined) return `${path === "" ? "" : `${path}.`}${missing} is missing`;
-  return `${path === "" ? "the body" : path} ${error.message}`;
 }

@@ -18,7 +18,7 @@ const PlainMeasurement = Type.Object({
 type PlainMeasurement = Static<typeof PlainMeasurement>;
 
 const parsePlain = parser(PlainMeasurement);
-const parseLabel = parser(Label);
+const parseKey = parser(Label, "a key of data");
 
 /** Decodes a plain measurement, `{type, cellId, loggerId, ts, data}`. @throws Refusal */
 export function decodePlain(body: unknown): Decoded {
@@ -52,10 +52,10 @@ function readAnything(type: string, data: PlainMeasurement["data"]): Value[] {
   const entries = Object.entries(data);
   if (entries.length === 0) throw invalidMeasurement("data is empty");
   return entries.map(([key, value]) => {
+    const measurement = parseKey(key);
     if (typeof value !== "number") throw invalidMeasurement(`data.${key} must be a number`);
     const known = findSensorType(type);
-    const stream =
-      known?.measurement === key ? known : { name: type, measurement: parseLabel(key), unit: "" };
+    const stream = known?.measurement === key ? known : { name: type, measurement, unit: "" };
     return { stream, dataType: Number.isInteger(value) ? "int" : "float", value };
   });
 }

@@ -21,6 +21,9 @@ type Webhook = Static<typeof Webhook>;
 
 const parseWebhook = parser(Webhook);
 
+/** Padded or not. Source: RFC 4648, 4. */
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+
 /** LoRaWAN ports: what the firmware sends on each. */
 const ports: Readonly<Record<number, (payload: Uint8Array) => Decoded>> = {
   1: decodeMeasurement,
@@ -65,6 +68,6 @@ function isMeasurement(payload: unknown): payload is object {
 }
 
 function decodeBase64(text: string): Uint8Array {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw undecodable("base64 in frm_payload", undefined);
+  if (!base64.test(text)) throw undecodable("base64 in frm_payload", undefined);
   return Buffer.from(text, "base64");
 }

@@ -1,0 +1,197 @@
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCell } from "../../src/store/cells.ts";
+import { createLogger } from "../../src/store/loggers.ts";
+import { useDatabase } from "../support/database.ts";
+
+const database = useDatabase();
+const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
+const sample = fileURLToPath(new URL("../fixtures/rocketlogger.csv", import.meta.url));
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "ents-import-"));
+  await createLogger(database.db, { name: "rocket1" });
+});
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe("ents-backend import rocketlogger", () => {
+  it("says what it has done, and the second time that there was nothing to do", async () => {
+    const { id } = await makeCell("Plot 7");
+    const place = ["--cell", "plot 7", "--logger", "ROCKET1"];
+    const first = await run([sample, ...place]);
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toMatch(`cell ${id} (Plot 7), logger 1 (rocket1)`);
+    expect(first.stdout).toMatch(/36 new, 0 repeated, 0 conflicting/);
+    expect(first.stdout).toMatch(/2024-02-29T21:00:00.000Z to 2024-03-01T02:00:00.000Z/);
+    expect(first.stdout).toMatch(/fraction, stored × 100 as percent: no value is over 1/);
+
+    const second = await run([sample, ...place]);
+    expect(second).toMatchObject({ code: 0, stderr: "" });
+    expect(second.stdout).toMatch(/0 new, 36 repeated[^]*Nothing new: it was all there already/);
+  });
+
+  it("prints the summary as JSON", async () => {
+    const { id } = await makeCell("json");
+    const { stdout } = await run([sample, "--cell", String(id), "--logger", "1", "--json"]);
+    expect(JSON.parse(stdout)).toEqual({
+      file: sample,
+      cell: { id, name: "json" },
+      logger: { id: 1, name: "rocket1" },
+      finished: true,
+      lines: 7,
+      rows: 6,
+      bad_rows: 0,
+      readings: { new: 36, repeated: 0, conflicting: 0 },
+      earliest: "2024-02-29T21:00:00.000Z",
+      latest: "2024-03-01T02:00:00.000Z",
+      vwc_unit: "fraction",
+      vwc_unit_because: "no value is over 1 (positive ones: 4)",
+      ignored_columns: [],
+    });
+  });
+
+  it("takes a number for a number before it takes it for a name", async () => {
+    const { id } = await makeCell("a place");
+    await makeCell(String(id));
+    const { stdout } = await run([sample, "--cell", String(id), "--logger", "1", "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ cell: { id } });
+  });
+
+  it("tells of the first 20 bad rows, counts the others, and exits with 2", async () => {
+    await makeCell("damaged");
+    const bad = Array.from({ length: 25 }, () => "soon,1");
+    const file = await makeFile(["timestamp,EC (uS/cm),Note", ...bad, "1700000000,1,dry"]);
+    const result = await run([file, "--cell", "damaged", "--logger", "1"]);
+    expect(result.code).toBe(2);
+    expect(result.stdout).toMatch(
+      /26, of which 25 bad[^]*1 new[^]*ignored {2}Note[^]*did NOT go in/,
+    );
+    const lines = result.stderr.trimEnd().split("\n");
+    expect(lines[0]).toBe("line 2: 2 fields where the header has 3");
+    expect(lines).toHaveLength(21);
+    expect(lines[20]).toBe("… and 5 more bad rows");
+  });
+
+  it("reads standard input when it is told what VWC is in", async () => {
+    await makeCell("pipe");
+    const args = ["-", "--cell", "pipe", "--logger", "1"];
+    const rows = ["timestamp,VWC (%)", "1700000000,0.5"].join("\n");
+    expect(await run(args, rows)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^ents-backend: standard input .* say --vwc-unit fraction or/),
+    });
+    expect(await run([...args, "--vwc-unit", "percent"], rows)).toMatchObject({ code: 0 });
+    const { rows: stored } = await sql`
+      select value from reading join sensor on sensor.id = sensor_id join cell on cell.id = cell_id
+      where cell.name = 'pipe'`.execute(database.db);
+    expect(stored).toEqual([{ value: 0.5 }]);
+  });
+
+  it.each([
+    [
+      "an unknown cell",
+      [sample, "--cell", "nowhere", "--logger", "1"],
+      /cell "nowhere".*cell list/,
+    ],
+    ["an unknown logger", [sample, "--cell", "here", "--logger", "9"], /logger "9".*logger list/],
+    ["no file", ["none.csv", "--cell", "here", "--logger", "1"], /there is no file none\.csv/],
+    ["a directory", [".", "--cell", "here", "--logger", "1"], /is a directory/],
+    ["a program", [process.execPath, "--cell", "here", "--logger", "1"], /not a RocketLogger file/],
+    ["no cell", [sample, "--logger", "1"], /--cell <cell>' not specified/],
+  ])("explains %s in one sentence, and exits with 1", async (_, args, message) => {
+    if (args.includes("here")) await makeCell("here").catch(() => undefined);
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it.each([
+    ["SIGINT", 130, null],
+    ["SIGKILL", null, "SIGKILL"],
+  ] as const)("goes on where %s has stopped it", async (signal, code, killedBy) => {
+    const { id } = await makeCell(`stopped by ${signal}`);
+    const rows = Array.from({ length: 30_000 }, (_, at) => `${1_700_000_000 + at},${at}`);
+    const file = await makeFile(["timestamp,EC (uS/cm)", ...rows]);
+    const place = ["--cell", String(id), "--logger", "1", "--vwc-unit", "percent"];
+
+    const child = start(["-", ...place]);
+    child.stdin.write(`timestamp,EC (uS/cm)\n${rows.slice(0, 25_000).join("\n")}`);
+    while ((await countReadings(id)) === 0) await sleep(50);
+    child.kill(signal);
+    const stopped = await finish(child);
+    expect([stopped.code, stopped.signal]).toEqual([code, killedBy]);
+    if (signal === "SIGINT") expect(stopped.stdout).toMatch(/Interrupted after line \d/);
+
+    const before = await countReadings(id);
+    const { stdout } = await run([file, ...place, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      finished: true,
+      readings: { new: 30_000 - before, repeated: before, conflicting: 0 },
+    });
+  });
+
+  it("has an example in its help", async () => {
+    const { code, stdout } = await run(["--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Exit status:[^]*\$ ents-backend import rocketlogger july\.csv/);
+  });
+});
+
+async function makeCell(name: string): Promise<{ id: number }> {
+  return await createCell(database.db, { name, uploadPolicy: "open" });
+}
+
+async function makeFile(lines: readonly string[]): Promise<string> {
+  const path = join(directory, "file.csv");
+  await writeFile(path, `${lines.join("\n")}\n`);
+  return path;
+}
+
+async function countReadings(cellId: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from reading join sensor on sensor.id = sensor_id
+    where cell_id = ${cellId}`.execute(database.db);
+  return rows[0]!.count;
+}
+
+interface Finished {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], input = ""): Promise<Finished> {
+  const child = start(args);
+  child.stdin.end(input);
+  return await finish(child);
+}
+
+function start(args: readonly string[]): ChildProcessWithoutNullStreams {
+  const child = spawn(process.execPath, [program, "import", "rocketlogger", ...args], {
+    cwd: directory,
+    env: { ...process.env, DATABASE_URL: database.url },
+  });
+  // It may end before it has read its input.
+  child.stdin.on("error", () => {});
+  return child;
+}
+
+async function finish(child: ChildProcessWithoutNullStreams): Promise<Finished> {
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
+}

@@ -1,0 +1,283 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { PassThrough, Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { sql } from "kysely";
+import { describe, expect, it } from "vitest";
+import { importRocketLogger, type ImportOrder } from "../../../src/ingest/files/import.ts";
+import type { BadRow } from "../../../src/ingest/files/read.ts";
+import { fromStream, openFile, type Source } from "../../../src/ingest/files/source.ts";
+import { createCell } from "../../../src/store/cells.ts";
+import { writeReadings } from "../../../src/timeseries/write.ts";
+import { powerStreams } from "@ents-backend/schemas/measurement";
+import { useApi } from "../../support/api.ts";
+
+const api = useApi();
+const sample = fileURLToPath(new URL("../../fixtures/rocketlogger.csv", import.meta.url));
+const fielded = fileURLToPath(new URL("../../../../../shared/data/", import.meta.url));
+const fieldedFiles = existsSync(fielded)
+  ? readdirSync(fielded).filter((name) => name.endsWith(".csv"))
+  : [];
+if (fieldedFiles.length === 0) console.warn("no measurements of real cells here: not tried");
+
+const header = "timestamp,Voltage (mV),Current (uA),Power (uW),EC (uS/cm),VWC (%),Temperature (C)";
+const importedAt = 1_800_000_000;
+
+describe("a RocketLogger file", () => {
+  it.each([sample, ...fieldedFiles.map((name) => fielded + name)])(
+    "comes back from the API row by row: %s",
+    async (path) => {
+      const cellId = await makeCell();
+      const rows = parse(readFileSync(path, "utf8"));
+      const summary = await runImport(await openFile(path), { cellId });
+      expect(summary).toMatchObject({ rows: rows.length, stored: rows.length * 6, finished: true });
+
+      const power = await get(`/api/power/${cellId}`, rows);
+      expect(power["timestamp"]).toEqual(rows.map(({ ts }) => ts));
+      for (const [key, at] of [
+        ["v", 0],
+        ["i", 1],
+        ["p", 2],
+      ] as const)
+        expectClose(
+          power[key]!,
+          rows.map(({ values }) => values[at]!),
+        );
+
+      const teros = await get(`/api/teros/${cellId}`, rows);
+      expect(teros["timestamp"]).toEqual(rows.map(({ ts }) => ts));
+      expectClose(
+        teros["vwc"]!,
+        rows.map(({ values }) => values[4]! * 100),
+      );
+      expectClose(
+        teros["temp"]!,
+        rows.map(({ values }) => values[5]!),
+      );
+      expect(teros["ec"]).toEqual(rows.map(({ values }) => Math.trunc(values[3]!)));
+
+      const query = `cellId=${cellId}&name=TEROS12_EC&measurement=Electrical Conductivity`;
+      const ec = await get(`/api/sensor/?${query}`, rows);
+      expectClose(
+        ec["data"]!,
+        rows.map(({ values }) => values[3]!),
+      );
+    },
+  );
+
+  it("adds nothing when it comes again", async () => {
+    const cellId = await makeCell();
+    await runImport(await openFile(sample), { cellId });
+    const before = await readings(cellId);
+    expect(await runImport(await openFile(sample), { cellId })).toMatchObject({
+      stored: 0,
+      repeated: 36,
+      conflicting: 0,
+    });
+    expect(await readings(cellId)).toEqual(before);
+  });
+
+  it("leaves the values of another file alone, and counts the conflicts", async () => {
+    const cellId = await makeCell();
+    await runImport(text(`${header}\n01 Jan 2024 00:00:00 GMT,1,2,,3,0.4,5`), { cellId });
+    expect(
+      await runImport(text(`${header}\n01 Jan 2024 00:00:00 GMT,1,2,0.002,3.5,0.4,5`), { cellId }),
+    ).toMatchObject({ stored: 0, repeated: 5, conflicting: 1 });
+    expect(await valuesOf(cellId, "TEROS12_EC")).toEqual([3]);
+  });
+
+  it("agrees with a device's upload of the same readings, to the power's last digit", async () => {
+    const cellId = await makeCell();
+    const ts = Date.UTC(2024, 1, 29, 22) / 1000;
+    const common = { cellId, dataType: "float", ts, receivedAt: ts, loggerId: 1 } as const;
+    await writeReadings(api.db, [
+      { ...common, stream: powerStreams.v, value: -3.0625 },
+      { ...common, stream: powerStreams.i, value: 0.8333333333333334 },
+    ]);
+    expect(await runImport(await openFile(sample), { cellId })).toMatchObject({
+      stored: 33,
+      repeated: 3,
+      conflicting: 0,
+    });
+  });
+
+  it("keeps the logger, the time of the import, and readings without a value", async () => {
+    const cellId = await makeCell();
+    await runImport(text(`${header}\n01 Jan 2024 00:00:00 GMT,nan,2,,,,`), { cellId });
+    expect(await readings(cellId)).toEqual([
+      { name: "POWER_CURRENT", ts: 1_704_067_200, value: 2, logger: 7, received: importedAt },
+      { name: "POWER_VOLTAGE", ts: 1_704_067_200, value: null, logger: 7, received: importedAt },
+    ]);
+  });
+
+  it("goes in without its bad rows, which are told with their lines", async () => {
+    const cellId = await makeCell();
+    const badRows: BadRow[] = [];
+    const rows = ["01 Jan 2024 00:00:00 GMT,3", "soon,4", "01 Jan 2024 01:00:00 GMT,5", "01 Ja"];
+    const summary = await runImport(text(`timestamp,EC (uS/cm)\n${rows.join("\n")}`), {
+      cellId,
+      onBadRow: (row) => badRows.push(row),
+    });
+    expect(summary).toMatchObject({ rows: 4, badRows: 2, stored: 2, finished: true });
+    expect(badRows).toEqual([
+      { line: 3, reason: '"soon" is not a time from 1970 on' },
+      { line: 5, reason: "1 fields where the header has 2" },
+    ]);
+    expect(await valuesOf(cellId, "TEROS12_EC")).toEqual([3, 5]);
+  });
+});
+
+describe("the unit of VWC", () => {
+  it.each([
+    ["no value is over 1", [-1.3, 0.3, 1], undefined, [-130, 30, 100], "no_value_over_1"],
+    ["one value is over 1", [-1.3, 0.3, 34.5], undefined, [-1.3, 0.3, 34.5], "value_over_1"],
+    ["no value is positive", [-1.3, 0], undefined, [-130, 0], "no_value_over_1"],
+    ["it is told to be percent", [0.3, 0.5], "percent", [0.3, 0.5], "told"],
+    ["it is told to be a fraction", [0.3, 1.5], "fraction", [30, 150], "told"],
+  ] as const)("is the file's, where %s", async (_, values, vwcUnit, stored, because) => {
+    const cellId = await makeCell();
+    const { vwc } = await runImport(text(vwcFile(values)), { cellId, vwcUnit });
+    expect(vwc).toMatchObject({ because });
+    expect(await valuesOf(cellId, "TEROS12_VWC_ADJ")).toEqual(stored);
+  });
+
+  it("isn't asked for where there is no VWC", async () => {
+    const cellId = await makeCell();
+    const file = text("timestamp,EC (uS/cm)\n01 Jan 2024 00:00:00 GMT,3");
+    expect((await runImport(file, { cellId })).vwc).toBeUndefined();
+  });
+
+  it("must be told of what can be read only once", async () => {
+    const cellId = await makeCell();
+    await expect(runImport(pipe(vwcFile([0.3])), { cellId })).rejects.toThrow("only once");
+    expect(await readings(cellId)).toEqual([]);
+    await runImport(pipe(vwcFile([0.3])), { cellId, vwcUnit: "fraction" });
+    expect(await valuesOf(cellId, "TEROS12_VWC_ADJ")).toEqual([30]);
+  });
+});
+
+describe("an import that is stopped", () => {
+  it("has stored whole rows, and goes on when it is run again", async () => {
+    const cellId = await makeCell();
+    const rows = Array.from({ length: 20_000 }, (_, at) => `${1_700_000_000 + at},${at}`);
+    const file = `timestamp,EC (uS/cm)\n${rows.join("\n")}\n`;
+    const stop = new AbortController();
+    const stopped = await runImport(text(file), {
+      cellId,
+      signal: stop.signal,
+      onProgress: ({ phase }) => phase === "importing" && stop.abort(),
+    });
+    expect(stopped.finished).toBe(false);
+    expect(stopped.stored).toBe(stopped.lines - 1);
+    expect(stopped.stored).toBeGreaterThan(0);
+    expect(await runImport(text(file), { cellId })).toMatchObject({
+      stored: 20_000 - stopped.stored,
+      repeated: stopped.stored,
+      finished: true,
+    });
+  });
+
+  it("stores nothing of a line that it has seen a part of", async () => {
+    const cellId = await makeCell();
+    const stop = new AbortController();
+    const stream = new PassThrough();
+    stream.write("timestamp,EC (uS/cm)\n1700000000,1\n1700000001,2");
+    setTimeout(() => stop.abort(), 50);
+    const summary = await runImport(
+      fromStream(() => stream),
+      {
+        cellId,
+        vwcUnit: "percent",
+        signal: stop.signal,
+      },
+    );
+    expect(summary).toMatchObject({ finished: false, stored: 0 });
+    expect(await readings(cellId)).toEqual([]);
+  });
+});
+
+let cells = 0;
+
+async function makeCell(): Promise<number> {
+  const cell = await createCell(api.db, { name: `imported ${++cells}`, uploadPolicy: "open" });
+  return cell.id;
+}
+
+async function runImport(
+  source: Source,
+  order: Partial<ImportOrder> & { readonly cellId: number },
+) {
+  return await importRocketLogger(
+    { db: api.db, clock: () => importedAt },
+    {
+      source,
+      loggerId: 7,
+      vwcUnit: undefined,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      onBadRow: () => {},
+      ...order,
+    },
+  );
+}
+
+/** A source with a size, as files have one. */
+function text(content: string): Source {
+  const bytes = Buffer.from(content);
+  // Chunks of 64 KiB, as of a stream of a file.
+  const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, at) =>
+    bytes.subarray(at * 65_536, (at + 1) * 65_536),
+  );
+  return { ...fromStream(() => Readable.from(chunks)), size: bytes.length };
+}
+
+/** A source that can be read once. */
+function pipe(content: string): Source {
+  return fromStream(() => Readable.from([Buffer.from(content)]));
+}
+
+function vwcFile(values: readonly number[]): string {
+  const rows = values.map((value, at) => `${1_700_000_000 + at},${value}`);
+  return ["timestamp,VWC (%)", ...rows].join("\n");
+}
+
+interface Expected {
+  readonly ts: number;
+  readonly values: readonly number[];
+}
+
+function parse(csv: string): Expected[] {
+  return csv
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => {
+      const [time, ...values] = line.split(",");
+      return { ts: Date.parse(time!.trim()) / 1000, values: values.map(Number) };
+    });
+}
+
+async function get(url: string, rows: readonly Expected[]): Promise<Record<string, number[]>> {
+  const range = `startTime=${rows[0]!.ts}&endTime=${rows.at(-1)!.ts}&resample=hour&timestamps=unix`;
+  return (await api.get(`${url}${url.includes("?") ? "&" : "?"}${range}`)).json();
+}
+
+function expectClose(actual: readonly number[], expected: readonly number[]): void {
+  expect(actual).toHaveLength(expected.length);
+  const off = expected.filter(
+    (value, at) => Math.abs(actual[at]! - value) > 1e-9 * Math.abs(value),
+  );
+  expect(off).toEqual([]);
+}
+
+async function readings(cellId: number) {
+  const { rows } = await sql<{ name: string; value: number | null }>`
+    select name, extract(epoch from ts)::float8 as ts, value, logger_id as logger,
+      extract(epoch from received_at)::float8 as received
+    from reading join sensor on sensor.id = sensor_id
+    where cell_id = ${cellId} order by name, ts`.execute(api.db);
+  return rows;
+}
+
+async function valuesOf(cellId: number, name: string): Promise<(number | null)[]> {
+  return (await readings(cellId)).filter((row) => row.name === name).map(({ value }) => value);
+}

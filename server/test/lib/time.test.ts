@@ -1,0 +1,107 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { formatIso, formatNaive, formatRfc1123, parseTime } from "../../src/lib/time.ts";
+
+describe("parseTime", () => {
+  it.each([
+    ["Sat, 08 Jul 2023 20:00:00 GMT", 1_688_846_400],
+    ["Sat, 8 Jul 2023 20:00:00 GMT", 1_688_846_400],
+    ["Sat, 08 Jul 2023 20:00:00 UTC", 1_688_846_400],
+    ["Sat, 08 Jul 2023 20:00:00 +0000", 1_688_846_400],
+    ["Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199],
+    ["  Sat, 08 Jul 2023 20:00:00 GMT  ", 1_688_846_400],
+    ["2023-07-08T20:00:00Z", 1_688_846_400],
+    ["2023-07-08T20:00:00", 1_688_846_400],
+    ["2023-07-08 20:00:00", 1_688_846_400],
+    ["2023-07-08T20:00", 1_688_846_400],
+    ["2023-07-08T20:00:00.250Z", 1_688_846_400.25],
+    ["2023-07-08T20:00:00.250999999Z", 1_688_846_400.25],
+    ["2023-07-08", 1_688_774_400],
+    ["2023-07-08T22:00:00+02:00", 1_688_846_400],
+    ["2023-07-08T22:00:00+0200", 1_688_846_400],
+    ["2023-07-08T22:00:00 02:00", 1_688_846_400],
+    ["2023-07-08T13:00:00-07:00", 1_688_846_400],
+    ["1970-01-01T00:00:00Z", 0],
+    ["9999-12-31T23:59:59Z", 253_402_300_799],
+    ["0", 0],
+    ["1688846400", 1_688_846_400],
+    ["1688846400.5", 1_688_846_400.5],
+  ])("reads %s", (text, seconds) => {
+    expect(parseTime(text)).toBe(seconds);
+  });
+
+  it.each([
+    "",
+    "foo",
+    "now",
+    "-1",
+    "1e9",
+    "0x10",
+    "1688846400000",
+    "20:00:00",
+    "2023-07",
+    "2023-13-01",
+    "2023-00-01",
+    "2023-07-00",
+    "2023-07-32",
+    "2023-02-29",
+    "2024-02-30T00:00:00Z",
+    "2023-07-08T25:00:00Z",
+    "2023-07-08T20:60:00Z",
+    "2023-07-08T20:00:61Z",
+    "2023-07-08T20:00:00+25:00",
+    "2023-07-08T20:00:00 GMT",
+    "1969-12-31T23:59:59Z",
+    "1970-01-01T00:00:00+01:00",
+    "+010000-01-01T00:00:00Z",
+    "08 Jul 2023 20:00:00 GMT",
+    "Sat, 08 Jul 2023",
+    "Sat, 08 Jul 2023 20:00 GMT",
+    "Sat, 08 Jul 2023 20:00:00",
+    "Sat, 08 Jul 2023 20:00:00 PST",
+    "Sat, 08 Jux 2023 20:00:00 GMT",
+    "Sat, 32 Jul 2023 20:00:00 GMT",
+    "Thu, 30 Feb 2023 20:00:00 GMT",
+    "Sat, 08 Jul 2023 24:00:01 GMT",
+    "Sat, 08 Jul 1923 20:00:00 GMT",
+  ])("does not read %j", (text) => {
+    expect(parseTime(text)).toBeUndefined();
+  });
+
+  it("reads what is formatted, to the second", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 253_402_300_799 }), (seconds) => {
+        const forms = [formatRfc1123, formatIso, formatNaive, String];
+        expect(forms.map((format) => parseTime(format(seconds)))).toEqual(forms.map(() => seconds));
+      }),
+    );
+  });
+
+  it("answers a number that PostgreSQL can take, or nothing, whatever the text", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[-+0-9TZ:. ]+$/)), (text) => {
+        const seconds = parseTime(text) ?? 0;
+        expect(seconds).toBeGreaterThanOrEqual(0);
+        expect(seconds).toBeLessThan(253_402_300_800);
+      }),
+    );
+  });
+});
+
+describe("a formatted time", () => {
+  it.each([
+    [0, "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00"],
+    [
+      1_688_846_400.25,
+      "Sat, 08 Jul 2023 20:00:00 GMT",
+      "2023-07-08T20:00:00.250Z",
+      "2023-07-08T20:00:00.250",
+    ],
+  ])("of %d", (seconds, rfc1123, iso, naive) => {
+    expect([formatRfc1123(seconds), formatIso(seconds), formatNaive(seconds)]).toEqual([
+      rfc1123,
+      iso,
+      naive,
+    ]);
+  });
+});

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["server/test/interop/**/*.test.ts"],
+    globalSetup: "server/test/interop/setup.ts",
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
