@@ -22,7 +22,7 @@ interface ImportOptions {
   readonly json?: boolean;
 }
 
-const exitCodes = { badRows: 2, interrupted: 130 };
+const interrupted = 130;
 const mostBadRowsShown = 20;
 
 const noCell = defineError(
@@ -62,7 +62,8 @@ VWC (%), Temperature (C), in any order; others are ignored. An empty field is no
 Importing a file again adds nothing, and an import that was stopped goes on when it is run again. A reading that
 differs from one that is stored for its time changes nothing either: it is kept as a conflict, and counted.
 
-Exit status: 0 all rows went in; 1 the import failed; 2 some rows were bad, the others went in; 130 interrupted.
+Exit status: 0 the file went in (rows that are bad are told of, with their lines, and left out); 1 the import
+failed; 130 interrupted.
 
 Example:
   $ ents-backend cell create "Plot 7"
@@ -80,7 +81,7 @@ async function run(file: string, options: ImportOptions): Promise<void> {
     return { file, ...place, summary: await runImport(db, source, options, place) };
   });
   console.log(options.json ? importToJson(imported) : describeImport(imported));
-  process.exitCode = exitCode(imported.summary);
+  process.exitCode = imported.summary.finished ? 0 : interrupted;
 }
 
 async function findPlace(
@@ -186,11 +187,6 @@ function openBar(phase: ImportProgress["phase"], totalBytes: number | undefined)
     unit: "rows",
     totalBytes,
   });
-}
-
-function exitCode({ finished, badRows }: ImportSummary): number {
-  if (!finished) return exitCodes.interrupted;
-  return badRows > 0 ? exitCodes.badRows : 0;
 }
 
 export const importCommand = new Command("import")
