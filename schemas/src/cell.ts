@@ -1,7 +1,15 @@
 import { Type, type Static } from "typebox";
-import { CellId } from "./fields.ts";
+import { CellId, Name, nullable, Text } from "./fields.ts";
+import { TagId } from "./tag.ts";
 
-const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+/** Who may read a cell: everyone, or those who have a role on it. */
+export const Visibility = Type.Enum(["public", "private"]);
+
+/** Who may upload to a cell: holders of a key, or anyone who knows its number. */
+export const UploadPolicy = Type.Enum(["key", "open"]);
+
+/** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
+export const Role = Type.Enum(["owner", "editor", "viewer"]);
 
 /** A cell as the API answers it. */
 export const Cell = Type.Object({
@@ -11,10 +19,40 @@ export const Cell = Type.Object({
   latitude: nullable(Type.Number({ description: "degrees north" })),
   longitude: nullable(Type.Number({ description: "degrees east" })),
   archive: Type.Boolean(),
-  user_id: nullable(Type.String({ format: "uuid" })),
-  upload_policy: Type.Enum(["key", "open"]),
+  user_id: nullable(Type.String({ description: "its owner" })),
+  upload_policy: UploadPolicy,
+  visibility: Visibility,
+  tags: Type.Array(Type.Object({ id: TagId, name: Type.String() })),
+  role: Type.Union([Role, Type.Null()], { description: "what the caller may do with it" }),
 });
 export type Cell = Static<typeof Cell>;
+
+const Latitude = nullable(Type.Number({ minimum: -90, maximum: 90 }));
+const Longitude = nullable(Type.Number({ minimum: -180, maximum: 180 }));
+
+/** What may be said of a cell, when it is made or later. */
+const properties = {
+  location: Type.Optional(nullable(Text)),
+  latitude: Type.Optional(Latitude),
+  longitude: Type.Optional(Longitude),
+  lat: Type.Optional(Latitude),
+  long: Type.Optional(Longitude),
+  archive: Type.Optional(nullable(Type.Boolean({ description: "null: as it is" }))),
+  tag_ids: Type.Optional(nullable(Type.Array(TagId, { maxItems: 100 }))),
+  visibility: Type.Optional(Visibility),
+  upload_policy: Type.Optional(UploadPolicy),
+};
+
+/** A cell to be made. */
+export const NewCell = Type.Object({
+  name: Name,
+  ...properties,
+  userEmail: Type.Optional(nullable(Type.String({ description: "the caller's own, or nothing" }))),
+});
+
+/** Changes to a cell. */
+export const CellChanges = Type.Object({ name: Type.Optional(Name), ...properties });
+export type CellChanges = Static<typeof CellChanges>;
 
 /** One stream of readings of a cell, as the API answers it. */
 export const Sensor = Type.Object({

@@ -10,6 +10,37 @@ export const Label = Type.String({
   pattern: "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$",
 });
 
+/** A name to be trimmed: a label with something in it. */
+export const Name = Type.String({
+  maxLength: 100,
+  pattern: "^(?=.*\\S)[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$",
+  description: "unique, without regard to letter case",
+});
+
+/** One line of text, or none. */
+export const Line = Type.String({
+  maxLength: 100,
+  pattern: "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$",
+});
+
+/** What people write in sentences, line breaks and all. */
+export const Text = Type.String({
+  maxLength: 2000,
+  pattern: "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f\\ud800-\\udfff]*$",
+});
+
+/** An instant as it is answered: ISO 8601, UTC. */
+export const Instant = Type.String({ format: "date-time" });
+
+/** A user's number. */
+export const UserId = Type.String({
+  pattern: "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
+  description: "a UUID",
+});
+
+export const nullable = <Schema extends Type.TSchema>(schema: Schema) =>
+  Type.Union([schema, Type.Null()]);
+
 /** A cell's number in the database. */
 export const CellId = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
 

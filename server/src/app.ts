@@ -1,17 +1,28 @@
+import { createHash } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { FastifyBaseLogger } from "fastify";
+import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open.ts";
 import { defineError } from "./lib/errors.ts";
 import { systemClock } from "./lib/clock.ts";
+import { every } from "./lib/every.ts";
+import { readOrCreateSecret } from "./lib/secret-file.ts";
+import type { ServerDeps } from "./resources/deps.ts";
 import { buildServer } from "./resources/server.ts";
+import { sweepDeleted } from "./store/deletions.ts";
 import { createDemo, findExample, type Example } from "./store/demo.ts";
+import { TtnClient } from "./ttn/client.ts";
 
 const portTaken = defineError(
   "unavailable",
   "port_taken",
   "port {port} of {host} is taken, perhaps by another ents-backend: stop that, or set PORT to another number",
 );
+
+/** How long the readings of a deleted cell wait at most until they begin to go. */
+const sweepInterval_ms = 5000;
 
 export interface App {
   /** http://host:port, without a slash at its end. */
@@ -24,9 +35,22 @@ export interface App {
 /** Opens the database and then the API; `close` closes them in reverse, after the requests in flight. */
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const database = await openDatabase({ ...config, log: logger });
-  const server = buildServer({ db: database.db, log: logger, clock: systemClock, logger });
+  const server = buildServer({
+    db: database.db,
+    ...(await authOf(config)),
+    ttn: config.ttn && new TtnClient(config.ttn, logger),
+    log: logger,
+    logger,
+    clock: systemClock,
+  });
+  const sweeper = every(
+    sweepInterval_ms,
+    (signal) => sweepDeleted(database.db, signal),
+    (error) => logger.warn({ err: error }, "the readings of deleted cells stay for now"),
+  );
   const close = async (): Promise<void> => {
     await server.close();
+    await sweeper.stop();
     await database.close();
   };
   try {
@@ -43,6 +67,19 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     if (isPortTaken(error)) throw portTaken({ port: config.port, host: config.host });
     throw error;
   }
+}
+
+/** Who signs tokens and with what; whom users may log in with; what else the API is told by the configuration. */
+async function authOf(
+  config: Config,
+): Promise<Pick<ServerDeps, "tokens" | "provider" | "settings">> {
+  const secret = config.jwtSecret ?? (await readOrCreateSecret(join(config.dataDir, "jwt.secret")));
+  const seal = createHash("sha256").update("login ").update(secret).digest();
+  return {
+    tokens: { secret: Buffer.from(secret), issuer: config.publicUrl },
+    provider: new IdentityProvider(config.provider, seal),
+    settings: config,
+  };
 }
 
 function formatUrl(host: string, port: number): string {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Type, type Static } from "typebox";
@@ -16,7 +16,37 @@ const Environment = Type.Object({
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
+  PUBLIC_URL: Type.Optional(Type.String({ pattern: "^https?://[^/]+$" })),
+  REGISTRATION: Type.Enum(["open", "closed"], { default: "open" }),
+  DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
+  JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
+  OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
+  OIDC_CLIENT_ID: Type.Optional(Type.String()),
+  OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
+  GOOGLE_CLIENT_ID: Type.Optional(Type.String()),
+  GOOGLE_CLIENT_SECRET: Type.Optional(Type.String()),
+  OAUTH_REDIRECT_URI: Type.Optional(Type.String({ pattern: "^https?://" })),
+  TTN_API_KEY: Type.Optional(Type.String()),
+  TTN_APP_ID: Type.Optional(Type.String()),
+  TTN_IDENTITY_URL: Type.String({
+    pattern: "^https?://",
+    default: "https://eu1.cloud.thethings.network",
+  }),
+  TTN_CLUSTER_URL: Type.String({
+    pattern: "^https?://",
+    default: "https://nam1.cloud.thethings.network",
+  }),
+  TTN_FREQUENCY_PLAN: Type.String({ default: "US_902_928_FSB_2" }),
 });
+
+/** Secrets: of each, NAME_FILE may name a file that holds it, and what is wrong with it is told without it. */
+const secrets = new Set([
+  "DATABASE_URL",
+  "JWT_SECRET",
+  "OIDC_CLIENT_SECRET",
+  "GOOGLE_CLIENT_SECRET",
+  "TTN_API_KEY",
+]);
 
 /** A path in the checkout, so that a command finds the same data from whichever folder it is run in. */
 const inCheckout = (path: string): string =>
@@ -31,6 +61,31 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   readonly logLevel: Static<typeof Environment>["LOG_LEVEL"];
   readonly demo: boolean;
+  /** As the world sees us, without a slash at its end. */
+  readonly publicUrl: string;
+  readonly registrationOpen: boolean;
+  readonly defaultUploadPolicy: "key" | "open";
+  /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
+  readonly jwtSecret: string | undefined;
+  /** Undefined: users log in with passwords only. */
+  readonly provider: ProviderConfig | undefined;
+  /** Undefined: loggers are not registered on The Things Stack. */
+  readonly ttn: TtnConfig | undefined;
+}
+
+export interface ProviderConfig {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly redirectUri: string;
+}
+
+export interface TtnConfig {
+  readonly apiKey: string;
+  readonly application: string;
+  readonly identityUrl: string;
+  readonly clusterUrl: string;
+  readonly frequencyPlan: string;
 }
 
 /**
@@ -39,11 +94,10 @@ export interface Config {
  * @throws KnownError that names every variable with a bad value, and says what it may be
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(
-    Object.keys(Environment.properties).flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
-  );
+  const given = readEnvironment(env);
   const values = Value.Default(Environment, Value.Convert(Environment, given));
   if (!Value.Check(Environment, values)) throw invalidConfig({ problems: describe(values, given) });
+  const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`;
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
@@ -51,7 +105,66 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl: values.DATABASE_URL,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
+    publicUrl,
+    registrationOpen: values.REGISTRATION === "open",
+    defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
+    jwtSecret: values.JWT_SECRET,
+    provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),
+    ttn: toTtn(values),
   });
+}
+
+type Environment = Static<typeof Environment>;
+type Given = Readonly<Record<string, string | undefined>>;
+
+function readEnvironment(env: NodeJS.ProcessEnv): Given {
+  const names = Object.keys(Environment.properties);
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value =
+        env[name] || (secrets.has(name) ? readSecretFile(name, env[`${name}_FILE`]) : undefined);
+      return value ? [[name, value]] : [];
+    }),
+  );
+}
+
+function readSecretFile(name: string, file: string | undefined): string | undefined {
+  if (!file) return undefined;
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw invalidConfig({ problems: `${name}_FILE: ${(error as Error).message}` });
+  }
+}
+
+/** Google where only its variables are set. */
+function toProvider(values: Environment, redirectUri: string): ProviderConfig | undefined {
+  const google = values.OIDC_ISSUER === undefined;
+  const issuer = values.OIDC_ISSUER ?? "https://accounts.google.com";
+  const clientId = google ? values.GOOGLE_CLIENT_ID : values.OIDC_CLIENT_ID;
+  const clientSecret = google ? values.GOOGLE_CLIENT_SECRET : values.OIDC_CLIENT_SECRET;
+  if (google && values.OIDC_CLIENT_ID !== undefined)
+    throw invalidConfig({ problems: "OIDC_CLIENT_ID needs OIDC_ISSUER beside it" });
+  if (clientId === undefined && clientSecret === undefined && google) return undefined;
+  if (clientId === undefined || clientSecret === undefined)
+    throw invalidConfig({
+      problems: "the identity provider needs both a client id and a client secret",
+    });
+  return { issuer, clientId, clientSecret, redirectUri };
+}
+
+function toTtn(values: Environment): TtnConfig | undefined {
+  const { TTN_API_KEY: apiKey, TTN_APP_ID: application } = values;
+  if (apiKey === undefined && application === undefined) return undefined;
+  if (apiKey === undefined || application === undefined)
+    throw invalidConfig({ problems: "The Things Stack needs both TTN_API_KEY and TTN_APP_ID" });
+  return {
+    apiKey,
+    application,
+    identityUrl: values.TTN_IDENTITY_URL,
+    clusterUrl: values.TTN_CLUSTER_URL,
+    frequencyPlan: values.TTN_FREQUENCY_PLAN,
+  };
 }
 
 /** Adds what the checkout's `.env` says to the environment; a variable that is set already stays. */
@@ -60,13 +173,12 @@ export function loadEnvFile(): void {
   if (existsSync(file)) process.loadEnvFile(file);
 }
 
-function describe(values: unknown, given: Readonly<Record<string, string | undefined>>): string {
+function describe(values: unknown, given: Given): string {
   return Value.Errors(Environment, values)
     .map((error) => {
       const name = error.instancePath.slice(1);
-      // A database URL holds a password, and is told by its form alone.
-      if (name === "DATABASE_URL") return "DATABASE_URL must start with postgres://";
-      return `${describeSchemaError(error, name)}, not ${given[name]}`;
+      const problem = describeSchemaError(error, name);
+      return secrets.has(name) ? problem : `${problem}, not ${given[name]}`;
     })
     .join("\n");
 }

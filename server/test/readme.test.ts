@@ -69,5 +69,5 @@ function examples(markdown: string): Example[] {
 function settings(): string[] {
   const asked = new Set<string>();
   loadConfig(new Proxy({}, { get: (_, name) => void asked.add(String(name)) }));
-  return [...asked];
+  return [...asked].filter((name) => !name.endsWith("_FILE"));
 }

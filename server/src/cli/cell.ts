@@ -1,5 +1,19 @@
 import { Command, Option } from "commander";
-import { createCell, listCells, uploadPolicies, type UploadPolicy } from "../store/cells.ts";
+import { loadConfig } from "../config.ts";
+import { systemClock } from "../lib/clock.ts";
+import { recordDeed } from "../store/audit.ts";
+import { listCells } from "../store/cell-list.ts";
+import {
+  createCell,
+  uploadPolicies,
+  visibilities,
+  type Cell,
+  type UploadPolicy,
+  type Visibility,
+} from "../store/cells.ts";
+import { getUserByEmail } from "../store/users.ts";
+import { everything } from "../store/visibility.ts";
+import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
 import { degrees, label } from "./options.ts";
 import { formatTable } from "./table.ts";
@@ -8,7 +22,9 @@ interface CreateOptions {
   readonly location?: string;
   readonly latitude?: number;
   readonly longitude?: number;
-  readonly uploadPolicy: UploadPolicy;
+  readonly uploadPolicy?: UploadPolicy;
+  readonly visibility?: Visibility;
+  readonly owner?: string;
 }
 
 const create = new Command("create")
@@ -17,18 +33,38 @@ const create = new Command("create")
   .option("--location <text>", "where it is, in words", label)
   .option("--latitude <degrees>", "degrees north, -90 to 90", degrees(90))
   .option("--longitude <degrees>", "degrees east, -180 to 180", degrees(180))
+  .option("--owner <email>", "the user whose cell it is; without one, only admins change it")
+  .addOption(
+    new Option(
+      "--visibility <visibility>",
+      "public: anyone may read it; private: those it is shared with (default: public)",
+    ).choices(visibilities),
+  )
   .addOption(
     new Option(
       "--upload-policy <policy>",
-      "open: anyone who knows its number may upload; key: nobody without a key",
-    )
-      .choices(uploadPolicies)
-      .default("open"),
+      "open: anyone who knows its number may upload; key: nobody without a key (default: DEFAULT_UPLOAD_POLICY)",
+    ).choices(uploadPolicies),
   )
-  .action(async (name: string, options: CreateOptions) => {
+  .action(async (name: string, { owner, ...options }: CreateOptions) => {
+    const { defaultUploadPolicy } = loadConfig();
     await withDatabase(async ({ db }) => {
-      const cell = await createCell(db, { name, ...options });
-      console.log(`Made cell ${cell.id}, ${cell.name} (upload policy ${cell.upload_policy}).`);
+      const userId = owner === undefined ? null : (await getUserByEmail(db, owner)).id;
+      const cell = await db.transaction().execute(async (transaction) => {
+        const wish = { name, uploadPolicy: defaultUploadPolicy, ...options, userId };
+        const made = await createCell(transaction, wish);
+        await recordDeed(transaction, {
+          at: systemClock(),
+          actor: commandLine,
+          action: "create",
+          objectType: "cell",
+          objectId: String(made.id),
+          cellId: made.id,
+          details: { name: made.name, user_id: userId },
+        });
+        return made;
+      });
+      console.log(describe(cell));
     });
   });
 
@@ -36,7 +72,7 @@ const list = new Command("list")
   .description("list all cells")
   .option("--json", "as JSON, for programs")
   .action(async ({ json }: { json?: boolean }) => {
-    const cells = await withDatabase(({ db }) => listCells(db));
+    const cells = await withDatabase(({ db }) => listCells(db, everything));
     console.log(json ? JSON.stringify(cells, null, 2) : formatTable(cells, cellColumns));
   });
 
@@ -46,9 +82,18 @@ const cellColumns = [
   "location",
   "latitude",
   "longitude",
+  "visibility",
   "upload_policy",
   "archive",
 ] as const;
+
+function describe({ id, name, upload_policy }: Cell): string {
+  const made = `Made cell ${id}, ${name} (upload policy ${upload_policy}).`;
+  if (upload_policy === "open") return made;
+  return `${made}
+It takes uploads with a key only: one of its owner's or editors', or the upload key of a logger of theirs.
+--upload-policy open makes a cell that takes them from anyone who knows its number.`;
+}
 
 export const cellCommand = new Command("cell")
   .description("make and list cells")

@@ -1,4 +1,6 @@
 import { Command, Option } from "commander";
+import { systemClock } from "../lib/clock.ts";
+import { recordDeed } from "../store/audit.ts";
 import {
   createLogger,
   listLoggers,
@@ -7,6 +9,8 @@ import {
   type UnregisteredLogger,
   type VwcUnit,
 } from "../store/loggers.ts";
+import { getUserByEmail } from "../store/users.ts";
+import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
 import { label } from "./options.ts";
 import { formatTable } from "./table.ts";
@@ -16,6 +20,7 @@ interface CreateOptions {
   readonly deviceEui?: string;
   readonly description?: string;
   readonly vwcUnit?: VwcUnit;
+  readonly owner?: string;
 }
 
 const create = new Command("create")
@@ -24,15 +29,28 @@ const create = new Command("create")
   .option("--type <type>", "what kind of device it is, as ents or other", label)
   .option("--device-eui <eui>", "its LoRaWAN DevEUI", label)
   .option("--description <text>", "anything worth knowing", label)
+  .option("--owner <email>", "the user whose logger it is; without one, only admins change it")
   .addOption(
     new Option(
       "--vwc-unit <unit>",
       "what it sends soil moisture in; without it, values up to 1 are taken for fractions",
     ).choices(vwcUnits),
   )
-  .action(async (name: string, options: CreateOptions) => {
+  .action(async (name: string, { owner, ...options }: CreateOptions) => {
     await withDatabase(async ({ db }) => {
-      const logger = await createLogger(db, { name, ...options });
+      const userId = owner === undefined ? null : (await getUserByEmail(db, owner)).id;
+      const logger = await db.transaction().execute(async (transaction) => {
+        const made = await createLogger(transaction, { name, ...options, userId });
+        await recordDeed(transaction, {
+          at: systemClock(),
+          actor: commandLine,
+          action: "create",
+          objectType: "logger",
+          objectId: String(made.id),
+          details: { name: made.name, user_id: userId },
+        });
+        return made;
+      });
       console.log(`Made logger ${logger.id}, ${logger.name}.`);
     });
   });

@@ -7,6 +7,7 @@ import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
+import { userCommand } from "./user.ts";
 
 loadEnvFile();
 
@@ -21,6 +22,7 @@ const program = new Command("ents-backend")
   .addCommand(migrateCommand)
   .addCommand(cellCommand)
   .addCommand(loggerCommand)
+  .addCommand(userCommand)
   .addCommand(importCommand)
   .addCommand(simulateCommand);
 

@@ -65,3 +65,13 @@ export function isDatabaseAway(error: unknown): boolean {
     /connection te?i?rm|timeout exceeded when trying to connect/i.test(error.message)
   );
 }
+
+/** Whether a row is refused because another one has its name. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "23505";
+}
+
+/** Whether a row is refused because what it refers to is gone, as by a deletion at the same moment. */
+export function isReferenceGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "23503";
+}

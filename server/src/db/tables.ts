@@ -14,6 +14,7 @@ export interface CellTable {
   archive: Defaulted<boolean>;
   user_id: string | null;
   upload_policy: "key" | "open";
+  visibility: Defaulted<"public" | "private">;
   created_at: Generated<Date>;
 }
 
@@ -25,6 +26,7 @@ export interface LoggerTable {
   description: string | null;
   user_id: string | null;
   vwc_unit: "fraction" | "percent" | null;
+  ttn_device_id: string | null;
   date_created: Generated<Date>;
 }
 
@@ -62,6 +64,102 @@ export interface QuarantineTable {
   reason: string;
 }
 
+export interface AccountTable {
+  id: Generated<string>;
+  email: string;
+  first_name: string;
+  last_name: string;
+  password_hash: string | null;
+  email_verified: Defaulted<boolean>;
+  admin: Defaulted<boolean>;
+  created_at: Generated<Date>;
+}
+
+export interface IdentityTable {
+  issuer: string;
+  subject: string;
+  account_id: string;
+}
+
+export interface SessionTable {
+  id: Generated<string>;
+  account_id: string;
+  created_at: Instant;
+  generation: Defaulted<number>;
+  advanced_at: Date;
+  revoked_at: ColumnType<Date | null, never, Date>;
+}
+
+export interface RefreshTokenTable {
+  hash: Buffer;
+  session_id: string;
+  generation: number;
+  expires_at: Instant;
+}
+
+export interface LoginFailureTable {
+  subject: string;
+  failures: number;
+  last_at: Date;
+}
+
+export interface ApiKeyTable {
+  id: Generated<number>;
+  account_id: string;
+  name: string;
+  prefix: string;
+  hash: Buffer;
+  scopes: string[];
+  created_at: Instant;
+  expires_at: Date | null;
+  last_used_at: ColumnType<Date | null, never, Date>;
+}
+
+export interface UploadKeyTable {
+  id: Generated<number>;
+  logger_id: number;
+  hash: Buffer;
+  created_at: Instant;
+  expires_at: Date | null;
+}
+
+export interface CellMemberTable {
+  cell_id: number;
+  account_id: string;
+  role: "editor" | "viewer";
+}
+
+export interface DeletedSensorTable {
+  sensor_id: number;
+  deleted_at: Generated<Date>;
+}
+
+export interface TagTable {
+  id: Generated<number>;
+  name: string;
+  description: string | null;
+  created_at: Generated<Date>;
+  created_by: string | null;
+}
+
+export interface CellTagTable {
+  cell_id: number;
+  tag_id: number;
+}
+
+export interface AuditTable {
+  id: Generated<number>;
+  at: Instant;
+  actor: string;
+  account_id: string | null;
+  address: string | null;
+  action: string;
+  object_type: string;
+  object_id: string;
+  cell_id: number | null;
+  details: JSONColumnType<object>;
+}
+
 /** The database as the migrations leave it. */
 export interface Tables {
   cell: CellTable;
@@ -71,4 +169,16 @@ export interface Tables {
   reading_conflict: ReadingTable;
   logger_sighting: LoggerSightingTable;
   quarantine: QuarantineTable;
+  account: AccountTable;
+  identity: IdentityTable;
+  session: SessionTable;
+  refresh_token: RefreshTokenTable;
+  login_failure: LoginFailureTable;
+  api_key: ApiKeyTable;
+  upload_key: UploadKeyTable;
+  cell_member: CellMemberTable;
+  deleted_sensor: DeletedSensorTable;
+  tag: TagTable;
+  cell_tag: CellTagTable;
+  audit: AuditTable;
 }

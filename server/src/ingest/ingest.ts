@@ -1,14 +1,14 @@
-import { isDatabaseAway, type Db } from "../db/connect.ts";
+import { isDatabaseAway } from "../db/connect.ts";
 import type { Log } from "../lib/log.ts";
 import { insertQuarantined } from "../store/quarantine.ts";
 import { writeReadings, type NewReading, type Written } from "../timeseries/write.ts";
 import { codecs } from "./codecs/codecs.ts";
 import { judge } from "./judge.ts";
-import { Refusal, unknownFormat } from "./refusal.ts";
+import type { CreatorDeps } from "./newcomers.ts";
+import { Refusal, unknownFormat, unknownUploadKey } from "./refusal.ts";
 import type { Decoded, Measurement, Uplink } from "./uplink.ts";
 
-export interface IngestDeps {
-  readonly db: Db;
+export interface IngestDeps extends CreatorDeps {
   readonly log: Log;
 }
 
@@ -22,16 +22,18 @@ export type Outcome =
   | { readonly ignored: string };
 
 /**
- * THE write path: decode → judge → store. Answers after the commit.
+ * THE write path: decode → judge → store. Answers after the commit. A door for known senders only lets no other
+ * as far as that.
  *
  * @throws Refusal when the upload can't be placed, or what else went wrong with it; by then it is in quarantine,
  *   whole
  */
 export async function ingest(deps: IngestDeps, uplink: Uplink): Promise<Outcome> {
   try {
+    if (uplink.sender.kind === "unknown") throw unknownUploadKey();
     const decoded = decode(uplink);
     if ("ignored" in decoded) return decoded;
-    const readings = await judge(deps.db, decoded.measurements, uplink.receivedAt);
+    const readings = await judge(deps, decoded.measurements, uplink);
     const written = await writeReadings(deps.db, readings);
     return { measurements: decoded.measurements, readings, written };
   } catch (error) {
@@ -57,7 +59,7 @@ function toReason(error: unknown): Reason {
 }
 
 async function quarantine(
-  { db, log }: IngestDeps,
+  { db, log }: Pick<IngestDeps, "db" | "log">,
   uplink: Uplink,
   { code, reason }: Reason,
 ): Promise<void> {

@@ -71,6 +71,30 @@ export const closedCell = (cell: string) =>
     `cell ${cell} takes uploads with a key only`,
   );
 
+export const forbiddenCell = (cell: string) =>
+  new Refusal(
+    "forbidden",
+    "upload_forbidden",
+    SensorError.cell,
+    `this key or user may not upload to cell ${cell}`,
+  );
+
+export const otherLogger = (logger: string) =>
+  new Refusal(
+    "forbidden",
+    "other_logger",
+    SensorError.logger,
+    `this upload key belongs to another logger than ${logger}`,
+  );
+
+export const unknownUploadKey = () =>
+  new Refusal(
+    "unauthenticated",
+    "unknown_upload_key",
+    SensorError.cell,
+    "this upload key is not known, or has been replaced",
+  );
+
 export const unknownFormat = (contentType: string) =>
   new Refusal(
     "unsupported_media_type",

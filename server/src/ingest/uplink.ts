@@ -1,4 +1,5 @@
 import type { DataType, Stream } from "@ents-backend/schemas/sensor";
+import type { Actor } from "../store/audit.ts";
 import type { Format } from "./codecs/codecs.ts";
 
 /** One upload as it came through a door, before anyone has looked inside. */
@@ -8,9 +9,30 @@ export interface Uplink {
   readonly payload: Uint8Array;
   /** Unix seconds. */
   readonly receivedAt: number;
+  readonly sender: Sender;
+  /** Without the key that may stand in it. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
+
+/**
+ * Who sends an upload, as far as its door can tell: nobody that is known; nobody, by a door for known senders
+ * only; a user by token or key; a logger by its upload key.
+ */
+export type Sender =
+  | { readonly kind: "nobody" }
+  | { readonly kind: "unknown" }
+  | {
+      readonly kind: "user";
+      readonly userId: string;
+      readonly admin: boolean;
+      /** Whether their key reaches as far as uploads. */
+      readonly mayUpload: boolean;
+      /** Whether it reaches as far as making the cells and loggers that an upload names. */
+      readonly mayCreate: boolean;
+      readonly actor: Actor;
+    }
+  | { readonly kind: "logger"; readonly loggerId: number; readonly ownerId: string | null };
 
 /** Fielded nodes know their cell and logger by number, older scripts by name. */
 export type Reference = { readonly id: number } | { readonly name: string };

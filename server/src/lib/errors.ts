@@ -8,12 +8,16 @@ export type ErrorKind =
   | "conflict"
   | "too_large"
   | "unsupported_media_type"
+  | "too_many_requests"
+  | "bad_gateway"
   | "unavailable";
 
 /** A failure that its cause may be told about: a kind, a code for programs, a sentence for people. */
 export class KnownError extends Error {
   readonly kind: ErrorKind;
   readonly code: string;
+  /** Seconds after which it makes sense to try again, where that is known. */
+  retryAfter_s?: number;
 
   constructor(kind: ErrorKind, code: string, message: string, options?: ErrorOptions) {
     super(message, options);

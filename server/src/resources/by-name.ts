@@ -7,6 +7,9 @@ import { mediaType } from "./media-type.ts";
 
 const form = "application/x-www-form-urlencoded";
 
+/** The media types of the older doors. */
+export const namedTypes = ["application/json", form];
+
 /** The older doors, which name cells and loggers, take JSON and forms. */
 export function jsonOrForm(json: Format, formEncoded: Format): FormatOf {
   return (type) => {

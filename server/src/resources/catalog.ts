@@ -2,6 +2,8 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { powerStreams, terosStreams } from "@ents-backend/schemas/measurement";
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
+import type { Caller } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 import { listSensorsWithReadings } from "../timeseries/extent.ts";
@@ -47,12 +49,17 @@ export const catalog: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (
     querystring: Type.Object({ cell_id: Type.Optional(Type.String()) }),
     response: { 200: Type.Object({ cell_id: Type.Integer(), entries: Type.Array(Entry) }) },
   };
-  app.get("/catalog/sensors", { schema, config: { errorKey: "error" } }, async ({ query }) => {
-    const cellId = parseId(query.cell_id);
-    const sensors = cellId < 2 ** 31 ? await listSensorsWithReadings(db, cellId) : [];
+  app.get("/catalog/sensors", { schema, config: { errorKey: "error" } }, async (request) => {
+    const cellId = parseId(request.query.cell_id);
+    const sensors = cellId < 2 ** 31 ? await listCharted(db, request.caller, cellId) : [];
     return { cell_id: cellId, entries: [...builtinEntries(sensors), ...sensors.map(sensorEntry)] };
   });
 };
+
+async function listCharted(db: Db, caller: Caller, cellId: number): Promise<Sensor[]> {
+  await requireReadable(db, caller, cellId);
+  return await listSensorsWithReadings(db, cellId);
+}
 
 function builtin(
   panel_id: string,

@@ -1,48 +1,129 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { Cell, Sensor } from "@ents-backend/schemas/cell";
-import { Label } from "@ents-backend/schemas/fields";
+import { Cell, CellChanges, NewCell, Sensor } from "@ents-backend/schemas/cell";
+import { CellId, Label } from "@ents-backend/schemas/fields";
 import { Type } from "typebox";
-import type { Db } from "../db/connect.ts";
+import { getManagedCell, readerOf, requireReadable } from "../auth/access.ts";
+import { requirePerson } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
-import { getCell, listCells } from "../store/cells.ts";
+import { recordDeed } from "../store/audit.ts";
+import { getListedCell, listCells } from "../store/cell-list.ts";
+import { setCellTags } from "../store/cell-tags.ts";
+import { createCell, deleteCell, updateCell, type CellChanges as Row } from "../store/cells.ts";
 import { listSensors } from "../timeseries/sensors.ts";
+import { cellDeed } from "./cell-deed.ts";
+import type { ServerDeps } from "./deps.ts";
+import { requireOwnEmail } from "./own-email.ts";
 import { CellParameter } from "./query.ts";
 
 const CellList = Type.Array(Cell);
-const CellParams = Type.Object({ cell: CellParameter });
-const CellsQuery = Type.Object({ name: Type.Optional(Label), user: Type.Optional(Type.Boolean()) });
+const params = Type.Object({ cell: CellParameter });
+const CellsQuery = Type.Object({
+  name: Type.Optional(Label),
+  user: Type.Optional(Type.Boolean({ description: "those alone that the caller has a role on" })),
+  tags: Type.Optional(
+    Type.String({ description: "numbers of tags: any of them", maxLength: 1000 }),
+  ),
+});
+const Done = Type.Object({ message: Type.String() });
+const Created = Type.Object({ message: Type.String(), id: CellId, name: Type.String() });
 
-const notLoggedIn = defineError(
-  "unauthenticated",
-  "not_logged_in",
-  "user=true lists your own cells: log in first",
-);
+const tagsInvalid = defineError("invalid", "tags_invalid", "Invalid tag IDs format");
 
 /** `/cell`: the cells, and what each of them measures. */
-export const cells: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (
-  app,
-  { deps: { db } },
-) => {
-  app.get("/cell/id", { schema: { response: { 200: CellList } } }, async () => await listCells(db));
+export const cells: FastifyPluginAsyncTypebox<{
+  deps: Pick<ServerDeps, "db" | "clock" | "settings">;
+}> = async (app, { deps: { db, clock, settings } }) => {
+  app.get("/cell/id", { schema: { response: { 200: CellList } } }, async ({ caller }) => {
+    return await listCells(db, readerOf(caller));
+  });
 
   app.get(
     "/cell",
     { schema: { querystring: CellsQuery, response: { 200: CellList } } },
-    async ({ query }) => {
-      if (query.user) throw notLoggedIn();
-      return await listCells(db, { name: query.name });
+    async ({ query: { name, tags, user: own }, caller }) => {
+      if (own) requirePerson(caller, "read");
+      return await listCells(db, readerOf(caller), { name, own, tagIds: parseIds(tags) });
     },
   );
 
   app.get(
     "/cell/:cell",
-    { schema: { params: CellParams, response: { 200: Cell } } },
-    async ({ params }) => await getCell(db, params.cell),
+    { schema: { params, response: { 200: Cell } } },
+    async ({ params: { cell }, caller }) => await getListedCell(db, readerOf(caller), cell),
   );
+
+  app.post("/cell", { schema: { body: NewCell, response: { 200: Created } } }, async (request) => {
+    const { userId } = requirePerson(request.caller, "manage");
+    await requireOwnEmail(db, userId, request.body.userEmail);
+    const { set, tagIds } = toChanges(request.body);
+    const { id, name } = await db.transaction().execute(async (transaction) => {
+      const { upload_policy = settings.defaultUploadPolicy, ...rest } = set;
+      const row = { ...rest, name: request.body.name, userId, uploadPolicy: upload_policy };
+      const created = await createCell(transaction, row);
+      if (tagIds) await setCellTags(transaction, created.id, tagIds);
+      const details = {
+        ...set,
+        upload_policy,
+        name: created.name,
+        ...(tagIds && { tag_ids: tagIds }),
+      };
+      await recordDeed(transaction, cellDeed(clock, request, created.id, "create", details));
+      return created;
+    });
+    return { message: "Successfully added cell", id, name };
+  });
+
+  app.put(
+    "/cell/:cell",
+    { schema: { params, body: CellChanges, response: { 200: Done } } },
+    async (request) => {
+      const { set, tagIds } = toChanges(request.body);
+      const forOwners = set.visibility !== undefined || set.upload_policy !== undefined;
+      const role = forOwners ? "owner" : "editor";
+      const { id } = await getManagedCell(db, request.caller, request.params.cell, role);
+      await db.transaction().execute(async (transaction) => {
+        await updateCell(transaction, id, set);
+        if (tagIds) await setCellTags(transaction, id, tagIds);
+        const details = { ...set, ...(tagIds && { tag_ids: tagIds }) };
+        await recordDeed(transaction, cellDeed(clock, request, id, "update", details));
+      });
+      return { message: "Successfully updated cell" };
+    },
+  );
+
+  app.delete("/cell/:cell", { schema: { params, response: { 200: Done } } }, async (request) => {
+    const { id, name } = await getManagedCell(db, request.caller, request.params.cell, "owner");
+    await db.transaction().execute(async (transaction) => {
+      await deleteCell(transaction, id);
+      await recordDeed(transaction, cellDeed(clock, request, id, "delete", { name }));
+    });
+    return { message: "Cell deleted successfully" };
+  });
 
   app.get(
     "/cell/:cell/sensors",
-    { schema: { params: CellParams, response: { 200: Type.Array(Sensor) } } },
-    async ({ params }) => await listSensors(db, params.cell),
+    { schema: { params, response: { 200: Type.Array(Sensor) } } },
+    async ({ params: { cell }, caller }) => {
+      await requireReadable(db, caller, cell);
+      return await listSensors(db, cell);
+    },
   );
 };
+
+/** What is to be stored of a body: `lat` is another word for latitude, and null leaves `archive` as it is. */
+function toChanges(body: CellChanges): { set: Row; tagIds: number[] | undefined } {
+  const { name, location, lat, latitude = lat, long, longitude = long, archive, tag_ids } = body;
+  const { visibility, upload_policy } = body;
+  const all = { name: name?.trim(), location, latitude, longitude, visibility, upload_policy };
+  const given = Object.entries({ ...all, archive: archive ?? undefined }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return { set: Object.fromEntries(given), tagIds: tag_ids ?? undefined };
+}
+
+function parseIds(text: string | undefined): number[] | undefined {
+  if (text === undefined) return undefined;
+  const parts = text.split(",").map((part) => part.trim());
+  if (!parts.every((part) => /^\d{1,15}$/.test(part))) throw tagsInvalid();
+  return parts.map(Number).filter((id) => id < 2 ** 31);
+}

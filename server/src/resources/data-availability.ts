@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
 import type { Db } from "../db/connect.ts";
 import type { Clock } from "../lib/clock.ts";
 import { defineError } from "../lib/errors.ts";
@@ -26,8 +27,10 @@ export const dataAvailability: FastifyPluginAsyncTypebox<{
     querystring: Type.Object({ cell_ids: Type.Optional(Type.String({ maxLength: 10_000 })) }),
     response: { 200: Availability },
   };
-  app.get("/data-availability", { schema, config: { errorKey: "error" } }, async ({ query }) => {
-    const { earliest, latest } = await readExtent(db, parseIds(query.cell_ids));
+  app.get("/data-availability", { schema, config: { errorKey: "error" } }, async (request) => {
+    const cellIds = parseIds(request.query.cell_ids);
+    await requireReadable(db, request.caller, ...cellIds);
+    const { earliest, latest } = await readExtent(db, cellIds);
     if (earliest === null || latest === null) return nothing;
     return {
       latest_timestamp: formatNaive(latest),

@@ -3,12 +3,28 @@ import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { ingest, type IngestDeps, type Outcome } from "../ingest/ingest.ts";
 import { SensorError } from "../ingest/refusal.ts";
-import type { Uplink } from "../ingest/uplink.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Sender, Uplink } from "../ingest/uplink.ts";
+import { hideKeys, redactPath } from "../auth/keys.ts";
 import { mediaType } from "./media-type.ts";
+import { findSender, type SenderDeps } from "./sender.ts";
 
-export interface DoorDeps extends IngestDeps {
-  readonly clock: Clock;
+export interface DoorDeps extends IngestDeps, SenderDeps {}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** The media types that a door takes. */
+    readonly takes?: readonly string[];
+  }
+}
+
+export interface Door {
+  readonly url: string;
+  /** The media types that it takes. */
+  readonly takes: readonly string[];
+  readonly formatOf: FormatOf;
+  readonly answer?: Answer;
+  /** Who sends an upload; by its headers, where a door doesn't know better. Fails for the database's absence alone. */
+  readonly senderOf?: (request: FastifyRequest) => Promise<Sender>;
 }
 
 /** What a door takes: the format of a request's body, or undefined when no codec fits its type. */
@@ -34,14 +50,20 @@ const secretHeaders = new Set([
 export function openDoor(
   app: FastifyInstance,
   deps: DoorDeps,
-  url: string,
-  formatOf: FormatOf,
-  answer: Answer = answerStored,
+  {
+    url,
+    takes,
+    formatOf,
+    answer = answerStored,
+    senderOf = async (request) => await findSender(deps, request),
+  }: Door,
 ): void {
   app.register(async (door) => {
     takeBytes(door);
-    door.post(url, async (request, reply) => {
-      const outcome = await ingest(deps, toUplink(request, formatOf, deps.clock()));
+    door.post(url, { config: { door: true, takes } }, async (request, reply) => {
+      const receivedAt = deps.clock();
+      const sender = await senderOf(request);
+      const outcome = await ingest(deps, toUplink(request, formatOf, sender, receivedAt));
       if ("ignored" in outcome)
         return reply.type("text/plain; charset=utf-8").send(outcome.ignored);
       return answer(outcome, request, reply);
@@ -59,17 +81,28 @@ function takeBytes(door: FastifyInstance): void {
   });
 }
 
-function toUplink(request: FastifyRequest, formatOf: FormatOf, receivedAt: number): Uplink {
+function toUplink(
+  request: FastifyRequest,
+  formatOf: FormatOf,
+  sender: Sender,
+  receivedAt: number,
+): Uplink {
   const headers = Object.entries({ ...request.headers, "content-type": request.uploadType })
     .filter(([name]) => !secretHeaders.has(name))
-    .map(([name, value]) => [name, String(value ?? "")]);
+    .map(([name, value]) => [name, redactHeader(String(value ?? ""))]);
   return {
     format: formatOf(mediaType(request), request),
     payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
     receivedAt,
-    path: request.url,
+    sender,
+    path: redactPath(request.url),
     headers: Object.fromEntries(headers),
   };
+}
+
+/** Proxies repeat a request's URL, and with it an upload key, in headers of their own. */
+function redactHeader(value: string): string {
+  return /\/u\//i.test(value) ? redactPath(value) : hideKeys(value);
 }
 
 /** As nodes expect it: a version-1 `Response`, or a version-2 verdict for each measurement. */

@@ -5,7 +5,10 @@ import { Type } from "typebox";
 export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     "/",
-    { schema: { response: { 200: Type.Object({ hello: Type.String() }) } } },
+    {
+      schema: { response: { 200: Type.Object({ hello: Type.String() }) } },
+      config: { anyone: true },
+    },
     async () => ({
       hello: "ents-backend is up",
     }),

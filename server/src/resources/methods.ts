@@ -34,6 +34,7 @@ export async function answerOtherMethods(
     const allow = [...known].join(", ");
     app.route({
       url,
+      schema: { hide: true },
       method: methods.filter((method) => !known.has(method)),
       handler: (request, reply) => {
         reply.header("Allow", allow);

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
 import { readStreams } from "../timeseries/read.ts";
-import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
+import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
 import {
   CellParameter,
@@ -17,9 +18,14 @@ const Power = Type.Object({ timestamp: Timestamps, v: Values, i: Values, p: Valu
 
 /** `/power`: a cell's voltage (mV), current (µA) and power (µW), and the older upload by names. */
 export const power: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, "/power", jsonOrForm("power/json", "power/form"), (stored, request) => {
-    const sent = sentValues(request);
-    return { ...receipt(stored), voltage: sent("v"), current: sent("i") };
+  openDoor(app, deps, {
+    url: "/power",
+    takes: namedTypes,
+    formatOf: jsonOrForm("power/json", "power/form"),
+    answer: (stored, request) => {
+      const sent = sentValues(request);
+      return { ...receipt(stored), voltage: sent("v"), current: sent("i") };
+    },
   });
 
   const schema = {
@@ -27,8 +33,9 @@ export const power: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, 
     querystring: ReadingQuery,
     response: { 200: Power },
   };
-  app.get("/power/:cell", { schema }, async ({ params, query }) => {
+  app.get("/power/:cell", { schema }, async ({ params, query, caller }) => {
     const streams = [powerStreams.v, powerStreams.i, powerStreams.p];
+    await requireReadable(deps.db, caller, params.cell);
     const { timestamp, columns } = await readStreams(
       deps.db,
       params.cell,

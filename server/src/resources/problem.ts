@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { isDatabaseAway } from "../db/connect.ts";
+import { redactPath } from "../auth/keys.ts";
+import { isDatabaseAway, isReferenceGone } from "../db/connect.ts";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import { Refusal, SensorError, type Verdict } from "../ingest/refusal.ts";
 import { defineError, KnownError, type ErrorKind } from "../lib/errors.ts";
@@ -24,6 +25,8 @@ const statuses: Readonly<Record<ErrorKind, number>> = {
   conflict: 409,
   too_large: 413,
   unsupported_media_type: 415,
+  too_many_requests: 429,
+  bad_gateway: 502,
   unavailable: 503,
 };
 
@@ -31,6 +34,12 @@ const databaseAway = defineError(
   "unavailable",
   "database_away",
   "the database can't be reached; try again soon",
+);
+
+const referenceGone = defineError(
+  "conflict",
+  "reference_gone",
+  "What this belongs to was deleted at the same moment",
 );
 
 /** What an error's cause may be told. */
@@ -52,14 +61,23 @@ export function answerError(
   reply: FastifyReply,
 ): FastifyReply {
   const problem = toProblem(error);
-  if (problem.status >= 500) request.log.error({ err: error, path: request.url }, problem.message);
-  if (problem.status === 503) reply.header("Retry-After", "5");
+  // The path as the route has it: what stands in a URL's place may be a secret.
+  if (problem.status >= 500)
+    request.log.error({ err: error, path: request.routeOptions.url }, problem.message);
+  const wait_s = retryAfter(error, problem);
+  if (wait_s !== undefined) reply.header("Retry-After", wait_s);
   reply.code(problem.status);
   if (isNode(request)) return answerNode(error, request, reply);
   return reply
     .type("application/problem+json")
     .serializer(JSON.stringify)
     .send(toBody(problem, request));
+}
+
+/** Seconds, for whom it makes sense to try again. */
+function retryAfter(error: unknown, { status }: Problem): number | undefined {
+  if (error instanceof KnownError && error.retryAfter_s !== undefined) return error.retryAfter_s;
+  return status === 503 ? 5 : undefined;
 }
 
 /** Whether it is a node that asks: it is answered in protobuf, and has room for few bytes. */
@@ -81,7 +99,9 @@ function answerNode(error: unknown, request: FastifyRequest, reply: FastifyReply
 }
 
 function toBody({ status, code, message }: Problem, request: FastifyRequest): object {
-  const { errorKey } = request.routeOptions.config;
+  // Who isn't let in is told so under `msg`, on all of the older paths.
+  const { errorKey = status === 401 || status === 403 ? "msg" : undefined } =
+    request.routeOptions.config;
   const body = {
     type: "about:blank",
     title: STATUS_CODES[status],
@@ -98,6 +118,7 @@ function toProblem(error: unknown): Problem {
     return { status: statuses[error.kind], code: error.code, message: error.message };
   if (isFrameworkError(error)) return fromFramework(error);
   if (isDatabaseAway(error)) return toProblem(databaseAway());
+  if (isReferenceGone(error)) return toProblem(referenceGone());
   return { status: 500, code: "internal_error", message: "Internal Server Error" };
 }
 
@@ -118,5 +139,9 @@ function fromFramework({
       code: "invalid_request",
       message: describeSchemaError(validation[0], "the request"),
     };
-  return { status, code: code?.replace("FST_ERR_", "").toLowerCase() ?? "bad_request", message };
+  return {
+    status,
+    code: code?.replace("FST_ERR_", "").toLowerCase() ?? "bad_request",
+    message: message.replace(/^'(.*)' is/s, (_, path: string) => `'${redactPath(path)}' is`),
+  };
 }

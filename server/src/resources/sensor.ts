@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Label } from "@ents-backend/schemas/fields";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { readTable } from "../timeseries/read.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
@@ -31,15 +32,20 @@ const SensorReadings = Type.Object({
 
 /** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
 export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, "/sensor", formatOfUpload);
-  openDoor(app, deps, "/sensor_json", (type) => (type === "application/json" ? "json" : undefined));
+  openDoor(app, deps, { url: "/sensor", takes: uploadTypes, formatOf: formatOfUpload });
+  openDoor(app, deps, {
+    url: "/sensor_json",
+    takes: ["application/json"],
+    formatOf: (type) => (type === "application/json" ? "json" : undefined),
+  });
 
   for (const url of ["/sensor", "/sensor_json"])
     app.get(
       url,
       { schema: { querystring: SensorQuery, response: { 200: SensorReadings } } },
-      async ({ query }) => {
+      async ({ query, caller }) => {
         const { name, measurement, cellId } = query;
+        await requireReadable(deps.db, caller, cellId);
         const sensors = await findSensors(deps.db, cellId, [{ name, measurement }]);
         const found = sensors.get(streamKey({ name, measurement }));
         if (!found) return { timestamp: [], data: [], measurement: "", unit: "", type: "" };
@@ -59,7 +65,11 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app,
     );
 };
 
-function formatOfUpload(type: string, request: FastifyRequest): Format | undefined {
+/** The media types of the formats that every sensor may upload in. */
+export const uploadTypes = ["application/octet-stream", "application/json"];
+
+/** The format of an upload in one of these types. */
+export function formatOfUpload(type: string, request: FastifyRequest): Format | undefined {
   if (type === "application/json") return "json";
   if (type !== "application/octet-stream") return undefined;
   return isVersion2(request) ? "measurement/v2" : "measurement/v1";

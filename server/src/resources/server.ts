@@ -1,22 +1,37 @@
+import formbody from "@fastify/formbody";
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import { fastify, LogController, type FastifyInstance } from "fastify";
+import { redactPath } from "../auth/keys.ts";
 import { defineError } from "../lib/errors.ts";
 import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
+import { apiKey } from "./api-key.ts";
+import { audit } from "./audit.ts";
+import { auth } from "./auth.ts";
 import { catalog } from "./catalog.ts";
+import { cellTags } from "./cell-tags.ts";
+import { cellUsers } from "./cell-users.ts";
 import { cells } from "./cells.ts";
 import { dataAvailability } from "./data-availability.ts";
-import type { DoorDeps } from "./door.ts";
+import { decorateCaller, identifyCallers } from "./caller.ts";
+import type { ServerDeps } from "./deps.ts";
 import { equations } from "./equations.ts";
+import { takeEmptyBodies } from "./empty-body.ts";
+import { readForms } from "./form.ts";
 import { health } from "./health.ts";
+import { keys } from "./keys.ts";
+import { loggers } from "./loggers.ts";
 import { answerOtherMethods, collectRoutes } from "./methods.ts";
+import { describeRoutes, openapi } from "./openapi.ts";
+import { oauth } from "./oauth.ts";
 import { power } from "./power.ts";
 import { answerError } from "./problem.ts";
 import { sensor } from "./sensor.ts";
+import { session } from "./session.ts";
+import { tags } from "./tags.ts";
 import { teros } from "./teros.ts";
-
-export interface ServerDeps extends DoorDeps {
-  readonly logger: FastifyBaseLogger;
-}
+import { userCells } from "./user-cells.ts";
+import { user } from "./user.ts";
+import { uploadByKey, uploadKeys } from "./upload-keys.ts";
 
 export interface ServerLimits {
   /** How long a request may take to arrive. */
@@ -67,25 +82,46 @@ export function buildServer(
   noteAnswers(app, lastAnswers);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.decorateRequest("uploadType", undefined);
+  decorateCaller(app);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler((request) => {
-    throw noSuchPath({ path: request.url.split("?", 1)[0]! });
+    throw noSuchPath({ path: redactPath(request.url) });
   });
+  describeRoutes(app, deps.settings.publicUrl);
   const routes = collectRoutes(app);
   app.register(registerResources, { prefix: "/api", deps });
+  app.register(uploadByKey, { deps });
   app.register(answerOtherMethods, { routes });
   return app;
 }
 
 async function registerResources(
   app: FastifyInstance,
-  { deps }: { deps: DoorDeps },
+  { deps }: { deps: ServerDeps },
 ): Promise<void> {
+  identifyCallers(app, deps);
+  await app.register(formbody);
+  takeEmptyBodies(app);
+  readForms(app);
   app.register(health);
+  app.register(openapi);
+  app.register(auth, { deps });
+  app.register(oauth, { deps });
+  app.register(session, { deps });
+  app.register(user, { deps });
+  app.register(apiKey, { deps });
+  app.register(keys, { deps });
+  app.register(uploadKeys, { deps });
   app.register(sensor, { deps });
   app.register(power, { deps });
   app.register(teros, { deps });
   app.register(cells, { deps });
+  app.register(cellTags, { deps });
+  app.register(cellUsers, { deps });
+  app.register(userCells, { deps });
+  app.register(tags, { deps });
+  app.register(loggers, { deps });
+  app.register(audit, { deps });
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });
   app.register(equations);

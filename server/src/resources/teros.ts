@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
 import { readStreams } from "../timeseries/read.ts";
-import { jsonOrForm, receipt, sentValues } from "./by-name.ts";
+import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
 import {
   CellParameter,
@@ -25,12 +26,15 @@ const Teros = Type.Object({
 
 /** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
 export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, "/teros", jsonOrForm("teros/json", "teros/form"), (stored, request) => {
-    const sent = sentValues(request);
-    const [vwc, temp, ec, raw_vwc, water_pot] = ["vwc", "temp", "ec", "raw_vwc", "water_pot"].map(
-      sent,
-    );
-    return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
+  openDoor(app, deps, {
+    url: "/teros",
+    takes: namedTypes,
+    formatOf: jsonOrForm("teros/json", "teros/form"),
+    answer: (stored, request) => {
+      const keys = ["vwc", "temp", "ec", "raw_vwc", "water_pot"];
+      const [vwc, temp, ec, raw_vwc, water_pot] = keys.map(sentValues(request));
+      return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
+    },
   });
 
   const schema = {
@@ -38,8 +42,9 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, 
     querystring: ReadingQuery,
     response: { 200: Teros },
   };
-  app.get("/teros/:cell", { schema }, async ({ params, query }) => {
+  app.get("/teros/:cell", { schema }, async ({ params, query, caller }) => {
     const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
+    await requireReadable(deps.db, caller, params.cell);
     const { timestamp, columns } = await readStreams(
       deps.db,
       params.cell,

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Db } from "../db/connect.ts";
+import { isDuplicate, type Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** A place whose readings belong together: one microbial fuel cell, one plot, one pot. */
@@ -12,7 +12,12 @@ export interface Cell {
   readonly archive: boolean;
   readonly user_id: string | null;
   readonly upload_policy: UploadPolicy;
+  readonly visibility: Visibility;
 }
+
+/** Who may read a cell: everyone, or those who have a role on it. */
+export const visibilities = ["public", "private"] as const;
+export type Visibility = (typeof visibilities)[number];
 
 /** Who may upload to a cell: anyone who knows its number, or holders of a key. */
 export const uploadPolicies = ["open", "key"] as const;
@@ -23,11 +28,27 @@ export interface NewCell {
   readonly location?: string | null;
   readonly latitude?: number | null;
   readonly longitude?: number | null;
+  readonly archive?: boolean;
+  /** Its owner; without one, only admins change it. */
+  readonly userId?: string | null;
   readonly uploadPolicy: UploadPolicy;
+  readonly visibility?: Visibility;
 }
 
-const cellNotFound = defineError("not_found", "cell_not_found", "Cell not found");
-const cellNameTaken = defineError("conflict", "cell_name_taken", "Duplicate cell name: {name}");
+/** What may change of a cell; what is not there stays. */
+export interface CellChanges {
+  readonly name?: string;
+  readonly location?: string | null;
+  readonly latitude?: number | null;
+  readonly longitude?: number | null;
+  readonly archive?: boolean;
+  readonly upload_policy?: UploadPolicy;
+  readonly visibility?: Visibility;
+}
+
+/** Also what those are told who may not know of a cell. */
+export const cellNotFound = defineError("not_found", "cell_not_found", "Cell not found");
+const cellNameTaken = defineError("invalid", "cell_name_taken", "Duplicate cell name");
 
 const columns = [
   "id",
@@ -38,35 +59,57 @@ const columns = [
   "archive",
   "user_id",
   "upload_policy",
+  "visibility",
 ] as const;
 
 /** @throws KnownError when the name is taken, in whatever letter case */
-export async function createCell(db: Db, { name, uploadPolicy, ...place }: NewCell): Promise<Cell> {
-  const row = {
-    name: name.trim(),
-    location: place.location ?? null,
-    latitude: place.latitude ?? null,
-    longitude: place.longitude ?? null,
-    upload_policy: uploadPolicy,
-  };
+export async function createCell(db: Db, cell: NewCell): Promise<Cell> {
+  const name = cell.name.trim();
+  // A name that is seen to be taken costs no number.
+  if ((await findCells(db, [], [name])).length > 0) throw cellNameTaken();
   const created = await db
     .insertInto("cell")
-    .values(row)
+    .values({
+      name,
+      location: cell.location ?? null,
+      latitude: cell.latitude ?? null,
+      longitude: cell.longitude ?? null,
+      archive: cell.archive ?? false,
+      user_id: cell.userId ?? null,
+      upload_policy: cell.uploadPolicy,
+      visibility: cell.visibility ?? "public",
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returning(columns)
     .executeTakeFirst();
-  if (!created) throw cellNameTaken({ name: row.name });
+  if (!created) throw cellNameTaken();
   return created;
 }
 
-/** All cells by number, or those whose name contains a text in whatever letter case. */
-export async function listCells(
-  db: Db,
-  { name }: { readonly name?: string | undefined } = {},
-): Promise<Cell[]> {
-  let query = db.selectFrom("cell").select(columns).orderBy("id");
-  if (name) query = query.where("name", "ilike", `%${name.replace(/[\\%_]/g, String.raw`\$&`)}%`);
-  return await query.execute();
+/** @throws KnownError when the cell is gone, or the name is another one's, in whatever letter case */
+export async function updateCell(db: Db, id: number, changes: CellChanges): Promise<void> {
+  const set = { ...changes, ...(changes.name === undefined ? {} : { name: changes.name.trim() }) };
+  if (Object.keys(set).length === 0) return;
+  try {
+    const { numUpdatedRows } = await db
+      .updateTable("cell")
+      .set(set)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw cellNotFound();
+  } catch (error) {
+    throw isDuplicate(error) ? cellNameTaken() : error;
+  }
+}
+
+/**
+ * Deletes a cell at once. Its readings are marked by that, and go later: `store/deletions.ts`.
+ *
+ * @throws KnownError when there is none
+ */
+export async function deleteCell(db: Db, id: number): Promise<void> {
+  const { numDeletedRows } = await db.deleteFrom("cell").where("id", "=", id).executeTakeFirst();
+  if (numDeletedRows === 0n) throw cellNotFound();
 }
 
 /** @throws KnownError when there is none */

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Db } from "../db/connect.ts";
+import { isDuplicate, type Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** A device that takes readings and sends them. */
@@ -12,6 +12,8 @@ export interface Logger {
   readonly date_created: Date;
   readonly user_id: string | null;
   readonly vwc_unit: VwcUnit | null;
+  /** Its name on The Things Stack; null: it isn't registered there. */
+  readonly ttn_device_id: string | null;
 }
 
 /** What a device sends volumetric water content in; where it isn't known, ingest guesses. */
@@ -24,6 +26,18 @@ export interface NewLogger {
   readonly deviceEui?: string | null;
   readonly description?: string | null;
   readonly vwcUnit?: VwcUnit | null;
+  /** Its owner; without one, only admins change it. */
+  readonly userId?: string | null;
+  /** A number that was reserved for it. */
+  readonly id?: number;
+  readonly ttnDeviceId?: string | null;
+}
+
+/** What may change of a logger; what is not there stays. */
+export interface LoggerChanges {
+  readonly name?: string;
+  readonly description?: string | null;
+  readonly vwc_unit?: VwcUnit | null;
 }
 
 /** A logger number that has written to cells without being registered. */
@@ -33,11 +47,8 @@ export interface UnregisteredLogger {
   readonly firstSeen: Date;
 }
 
-const loggerNameTaken = defineError(
-  "conflict",
-  "logger_name_taken",
-  "Duplicate logger name: {name}",
-);
+export const loggerNotFound = defineError("not_found", "logger_not_found", "Logger not found");
+const loggerNameTaken = defineError("invalid", "logger_name_taken", "Duplicate logger name");
 
 const columns = [
   "id",
@@ -48,30 +59,84 @@ const columns = [
   "date_created",
   "user_id",
   "vwc_unit",
+  "ttn_device_id",
 ] as const;
 
 /** @throws KnownError when the name is taken, in whatever letter case */
 export async function createLogger(db: Db, logger: NewLogger): Promise<Logger> {
-  const row = {
-    name: logger.name.trim(),
-    type: logger.type ?? null,
-    device_eui: logger.deviceEui?.trim().toUpperCase() ?? null,
-    description: logger.description ?? null,
-    vwc_unit: logger.vwcUnit ?? null,
-  };
+  await requireFreeName(db, logger.name);
   const created = await db
     .insertInto("logger")
-    .values(row)
+    .values({
+      ...(logger.id === undefined ? {} : { id: logger.id }),
+      name: logger.name.trim(),
+      type: logger.type ?? null,
+      device_eui: logger.deviceEui?.trim().toUpperCase() || null,
+      description: logger.description ?? null,
+      vwc_unit: logger.vwcUnit ?? null,
+      user_id: logger.userId ?? null,
+      ttn_device_id: logger.ttnDeviceId ?? null,
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returning(columns)
     .executeTakeFirst();
-  if (!created) throw loggerNameTaken({ name: row.name });
+  if (!created) throw loggerNameTaken();
   return created;
 }
 
-/** All registered loggers by number. */
-export async function listLoggers(db: Db): Promise<Logger[]> {
-  return await db.selectFrom("logger").select(columns).orderBy("id").execute();
+/** @throws KnownError when a logger has the name, in whatever letter case */
+export async function requireFreeName(db: Db, name: string): Promise<void> {
+  if ((await findLoggers(db, [], [name.trim()])).length > 0) throw loggerNameTaken();
+}
+
+/** A number for a logger that is made later. */
+export async function reserveLoggerId(db: Db): Promise<number> {
+  const { rows } = await sql<{ id: number }>`
+    select nextval(pg_get_serial_sequence('logger', 'id')) as id`.execute(db);
+  return rows[0]!.id;
+}
+
+/** @throws KnownError when the logger is gone, or the name is another one's, in whatever letter case */
+export async function updateLogger(db: Db, id: number, changes: LoggerChanges): Promise<void> {
+  const set = { ...changes, ...(changes.name === undefined ? {} : { name: changes.name.trim() }) };
+  if (Object.keys(set).length === 0) return;
+  try {
+    const { numUpdatedRows } = await db
+      .updateTable("logger")
+      .set(set)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw loggerNotFound();
+  } catch (error) {
+    throw isDuplicate(error) ? loggerNameTaken() : error;
+  }
+}
+
+/** Deletes a logger; its readings stay, under its number. @throws KnownError when there is none */
+export async function deleteLogger(db: Db, id: number): Promise<void> {
+  const { numDeletedRows } = await db.deleteFrom("logger").where("id", "=", id).executeTakeFirst();
+  if (numDeletedRows === 0n) throw loggerNotFound();
+}
+
+/** @throws KnownError when there is none */
+export async function getLogger(db: Db, id: number): Promise<Logger> {
+  const logger = await db
+    .selectFrom("logger")
+    .select(columns)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (!logger) throw loggerNotFound();
+  return logger;
+}
+
+/** All registered loggers by number, or one user's. */
+export async function listLoggers(
+  db: Db,
+  { userId }: { readonly userId?: string | undefined } = {},
+): Promise<Logger[]> {
+  let query = db.selectFrom("logger").select(columns).orderBy("id");
+  if (userId !== undefined) query = query.where("user_id", "=", userId);
+  return await query.execute();
 }
 
 /** The logger numbers that have written to cells without being registered, by number. */

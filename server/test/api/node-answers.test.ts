@@ -7,7 +7,8 @@ import { connect, type Db } from "../../src/db/connect.ts";
 import { ResponseSchema } from "../../src/ingest/codecs/proto/measurement_pb.js";
 import { buildServer, defaultLimits } from "../../src/resources/server.ts";
 import { createCell } from "../../src/store/cells.ts";
-import { useApi } from "../support/api.ts";
+import { createLogger } from "../../src/store/loggers.ts";
+import { testDeps, useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { silentLog } from "../support/log.ts";
 import {
@@ -20,6 +21,7 @@ import {
 } from "../support/messages.ts";
 import { RawConnection, type RawAnswer, valuesOf } from "../support/raw-http.ts";
 import { quarantinedBy, rowsAdded } from "../support/rows.ts";
+import { newUser } from "../support/users.ts";
 
 /** Bytes that a node has room for: it copies an answer's body there without checking. */
 const room = 222;
@@ -28,18 +30,30 @@ const api = useApi();
 const impatient = useApi({ ...defaultLimits, requestTimeout_ms: 200 });
 const broken = useApi();
 let away: { app: FastifyInstance; db: Db };
-const cells = { open: 0, key: 0, unknown: 4_294_967_295 };
+const cells = { open: 0, key: 0, own: 0, unknown: 4_294_967_295 };
+/** A logger's number, and its upload key. */
+const logger = { id: 0, key: "" };
 
 beforeAll(async () => {
   cells.open = await newCell(api);
   cells.key = (await createCell(api.db, { name: "key", uploadPolicy: "key" })).id;
+  await makeUploadKey();
   await newCell(broken);
   await broken.db.schema.dropTable("reading").execute();
   const db = connect("postgres://nobody@127.0.0.1:1/nowhere", silentLog);
-  away = { db, app: buildServer({ db, log: silentLog, logger: silentLog, clock: () => 0 }) };
+  away = { db, app: buildServer(testDeps(db, () => 0)) };
   for (const { app } of [api, impatient, broken, away])
     await app.listen({ port: 0, host: "127.0.0.1" });
 });
+
+async function makeUploadKey(): Promise<void> {
+  const { id: userId, headers } = await newUser(api);
+  cells.own = (await createCell(api.db, { name: "own", uploadPolicy: "key", userId })).id;
+  logger.id = (await createLogger(api.db, { name: "fielded", userId })).id;
+  const url = `/api/logger/${logger.id}/upload-key`;
+  const made = await api.inject({ method: "POST", url, headers });
+  logger.key = made.json<{ upload_key: string }>().upload_key;
+}
 
 afterAll(async () => {
   await away.app.close();
@@ -50,9 +64,9 @@ const ts = 1_705_316_400;
 const undecodable = Buffer.from("ffff", "hex");
 
 /** A version-1 message for a cell. */
-function measurement(cellId: number): Uint8Array {
+function measurement(cellId: number, loggerId = 1): Uint8Array {
   const power = { case: "power", value: { voltage: 0.85, current: 0.00012 } } as const;
-  return encodeVersion1({ cellId, loggerId: 1, ts }, power);
+  return encodeVersion1({ cellId, loggerId, ts }, power);
 }
 
 /** A version-2 message of some measurements for a cell; `change` puts something else into one of them. */
@@ -60,7 +74,9 @@ function repeated(
   cellId: number,
   count: number,
   firstIdx: number,
-  change: Readonly<Record<number, { type?: number; meta?: { cellId: number; ts: number } }>> = {},
+  change: Readonly<
+    Record<number, { type?: number; meta?: { cellId: number; loggerId?: number; ts: number } }>
+  > = {},
 ): Uint8Array {
   const measurements = Array.from({ length: count }, (_, at) => ({
     meta: { cellId, loggerId: 1, ts: ts + at },
@@ -309,6 +325,82 @@ const refused: Case[] = [
   ],
 ];
 
+/** To an upload URL: `change` says how the path is written. */
+function byKey(
+  cellId: number,
+  { loggerId = 0, change = (path: string) => path, method = "POST", headers = "" } = {},
+): Buffer {
+  const path = change(`/u/${logger.key}`);
+  const own = { cellId, loggerId: logger.id, ts };
+  const message =
+    headers === ""
+      ? measurement(cellId, loggerId)
+      : repeated(cellId, 2, 7, { 0: { meta: own }, 1: { meta: { ...own, loggerId } } });
+  return upload(message, { path, method, headers });
+}
+
+const keyed: Case[] = [
+  ["a message without logger", () => byKey(cells.own), 200, "success"],
+  ["its own logger's number", () => byKey(cells.own, { loggerId: logger.id }), 200, "success"],
+  ["a slash at the end", () => byKey(cells.own, { change: (path) => `${path}/` }), 200, "success"],
+  ["double slashes", () => byKey(cells.own, { change: (path) => `/${path}//` }), 200, "success"],
+  ["an open cell", () => byKey(cells.open), 200, "success"],
+  [
+    "the key as a header",
+    () => upload(measurement(cells.own, 0), { headers: `X-API-Key: ${logger.key}\r\n` }),
+    200,
+    "success",
+  ],
+  ["someone else's cell", () => byKey(cells.key), 403, "error"],
+  ["an unknown cell", () => byKey(cells.unknown), 400, "error"],
+  ["another logger's number", () => byKey(cells.own, { loggerId: 4_000_000 }), 403, "error"],
+  [
+    "version 2",
+    () => byKey(cells.own, v2),
+    200,
+    [
+      [7, 0],
+      [8, 0],
+    ],
+  ],
+  [
+    "another logger's number, version 2",
+    () => byKey(cells.own, { ...v2, loggerId: 4_000_000 }),
+    403,
+    [
+      [7, 0],
+      [8, 2],
+    ],
+  ],
+  [
+    "an unknown key",
+    () => byKey(cells.open, { change: () => `/u/${"A".repeat(22)}` }),
+    401,
+    "error",
+  ],
+  [
+    "an unknown key, version 2",
+    () => byKey(cells.open, { ...v2, change: () => `/u/${"A".repeat(22)}` }),
+    401,
+    [[0, 3]],
+  ],
+  ["no key", () => byKey(cells.own, { change: () => "/u/" }), 404, "error"],
+  ["more than a key", () => byKey(cells.own, { change: (path) => `${path}/x` }), 404, "error"],
+  ["bad escapes", () => byKey(cells.own, { change: (path) => `${path}%zz` }), 400, "error"],
+  [
+    "an endless key",
+    () => byKey(cells.own, { change: (path) => path + "x".repeat(200) }),
+    414,
+    "error",
+  ],
+  ...["GET", "PUT", "DELETE"].map((method): Case => [
+    method,
+    () => byKey(cells.own, { method }),
+    405,
+    "error",
+  ]),
+];
+
 const neverHttp: Case[] = [
   ["a length that is none", () => framed("Content-Length: x", undecodable), 400, "json"],
   ["a negative length", () => framed("Content-Length: -2", undecodable), 400, "json"],
@@ -395,6 +487,15 @@ describe("an upload that is refused", () => {
   });
 });
 
+describe("an upload to an upload URL", () => {
+  it.each(keyed)("is answered: %s", (_, send, status, says) => meets(api, send(), status, says));
+
+  it("is answered 503 within a node's room while the database is away", async () => {
+    await meets(away, byKey(cells.own), 503, "error");
+    await meets(away, byKey(cells.own, v2), 503, [[0, 1]]);
+  });
+});
+
 describe("what is no HTTP", () => {
   it.each(neverHttp)("is answered: %s", (_, send, status, says) =>
     meets(api, send(), status, says),
@@ -438,12 +539,7 @@ describe("a server in trouble", () => {
   });
 
   it("takes what comes over a connection that was made before it began to close", async () => {
-    const app = buildServer({
-      db: api.db,
-      log: silentLog,
-      logger: silentLog,
-      clock: () => api.now,
-    });
+    const app = buildServer(testDeps(api.db, () => api.now));
     await app.listen({ port: 0, host: "127.0.0.1" });
     const connected = once(app.server, "connection");
     const connection = dial({ app });

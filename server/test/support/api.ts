@@ -1,6 +1,9 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { afterAll, beforeAll } from "vitest";
+import { IdentityProvider } from "../../src/auth/oidc.ts";
 import type { Db } from "../../src/db/connect.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import type { ServerDeps } from "../../src/resources/deps.ts";
 import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
 import { useDatabase } from "./database.ts";
 import { silentLog } from "./log.ts";
@@ -20,8 +23,33 @@ export interface TestApi {
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
 }
 
-/** Gives the test file that calls it an API, there from its first test to its last. */
-export function useApi(limits?: ServerLimits): TestApi {
+/** What the API needs beside a database: all of it for tests, with a secret that everyone knows. */
+export function testDeps(db: Db, clock: Clock): ServerDeps {
+  return {
+    db,
+    clock,
+    log: silentLog,
+    logger: silentLog,
+    tokens: { secret: Buffer.alloc(32, "test"), issuer: "http://localhost:8000" },
+    provider: new IdentityProvider(undefined, Buffer.alloc(32)),
+    settings: {
+      publicUrl: "http://localhost:8000",
+      registrationOpen: true,
+      defaultUploadPolicy: "key",
+    },
+    ttn: undefined,
+  };
+}
+
+/**
+ * Gives the test file that calls it an API, there from its first test to its last.
+ *
+ * @param others what it is to have instead of what it has in other tests, made when it begins
+ */
+export function useApi(
+  limits?: ServerLimits,
+  others: (usual: ServerDeps) => Partial<ServerDeps> | Promise<Partial<ServerDeps>> = () => ({}),
+): TestApi {
   const database = useDatabase();
   let app: FastifyInstance;
   const inject = async (options: InjectOptions): Promise<LightMyRequestResponse> =>
@@ -47,10 +75,8 @@ export function useApi(limits?: ServerLimits): TestApi {
     postHex: async (hex, headers) => await api.postBytes(Buffer.from(hex, "hex"), headers),
   };
   beforeAll(async () => {
-    app = buildServer(
-      { db: database.db, log: silentLog, logger: silentLog, clock: () => api.now },
-      limits,
-    );
+    const usual = testDeps(database.db, () => api.now);
+    app = buildServer({ ...usual, ...(await others(usual)) }, limits);
     await app.ready();
   });
   afterAll(async () => {

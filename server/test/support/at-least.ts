@@ -1,5 +1,16 @@
 /** Keys whose values every server chooses by itself. */
-const ownKeys = new Set(["id", "sensor_id", "panel_id", "ts_server", "hello"]);
+const ownKeys = new Set([
+  "id",
+  "sensor_id",
+  "panel_id",
+  "logger_id",
+  "api_key",
+  "url",
+  "ts_server",
+  "created_at",
+  "date_created",
+  "hello",
+]);
 
 /**
  * What an answer lacks of another one, each as a sentence: it may have more fields, but none less, and the same

@@ -10,6 +10,10 @@ const tables = [
   "reading_conflict",
   "logger_sighting",
   "quarantine",
+  "cell_member",
+  "tag",
+  "cell_tag",
+  "audit",
 ] as const satisfies readonly (keyof Tables)[];
 
 /** How many rows each table gained, or lost, by what `act` does; tables that stay as they are don't appear. */

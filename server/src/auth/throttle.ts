@@ -1,0 +1,67 @@
+import type { Db } from "../db/connect.ts";
+import { defineError } from "../lib/errors.ts";
+import { Turns } from "../lib/turns.ts";
+import {
+  clearLoginFailures,
+  loginWait,
+  recordLoginFailure,
+  type Subject,
+} from "../store/login-failures.ts";
+
+const tooManyFailures = defineError(
+  "too_many_requests",
+  "too_many_failures",
+  "Too many failed logins: try again in {wait} s",
+);
+
+/** Whom an attempt to log in is counted against. */
+export interface Attempt {
+  /** The account's id, or the e-mail address where there is no account. */
+  readonly account: string;
+  /** Where the caller is. */
+  readonly address: string;
+}
+
+/**
+ * Slows down the guessing of passwords, for each account and each address. Attempts at once take turns, so that
+ * they can't outrun the count.
+ */
+export class LoginThrottle {
+  readonly #db: Db;
+  readonly #turns = new Turns();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /**
+   * Makes an attempt, or refuses to; a failed one is counted.
+   *
+   * @param now Unix seconds
+   * @param succeeds whether the password was right
+   * @throws KnownError (429) after too many failures
+   */
+  async attempt(
+    { account, address }: Attempt,
+    now: number,
+    succeeds: () => Promise<boolean>,
+  ): Promise<boolean> {
+    const whose: Subject = { kind: "account", name: account };
+    const where: Subject = { kind: "address", name: address };
+    // Always in this order, so that nobody waits in a circle.
+    return await this.#turns.take(`address ${address}`, () =>
+      this.#turns.take(`account ${account.toLowerCase()}`, async () => {
+        await this.#refuse([whose, where], now);
+        const succeeded = await succeeds();
+        if (succeeded) await clearLoginFailures(this.#db, whose);
+        else await recordLoginFailure(this.#db, [whose, where], now);
+        return succeeded;
+      }),
+    );
+  }
+
+  async #refuse(subjects: readonly Subject[], now: number): Promise<void> {
+    const wait = await loginWait(this.#db, subjects, now);
+    if (wait > 0) throw Object.assign(tooManyFailures({ wait }), { retryAfter_s: wait });
+  }
+}

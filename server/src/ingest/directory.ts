@@ -1,0 +1,35 @@
+import type { Reference } from "./uplink.ts";
+
+/** What the database has of the cells or loggers that an upload refers to. */
+export class Directory<Row extends { readonly id: number; readonly name: string }> {
+  readonly rows: readonly Row[];
+  readonly #byId: ReadonlyMap<number, Row>;
+  readonly #byName: ReadonlyMap<string, Row>;
+
+  constructor(rows: readonly Row[]) {
+    this.rows = rows;
+    this.#byId = new Map(rows.map((row) => [row.id, row]));
+    this.#byName = new Map(rows.map((row) => [row.name.toLowerCase(), row]));
+  }
+
+  find(reference: Reference | undefined): Row | undefined {
+    if (!reference) return undefined;
+    return "id" in reference
+      ? this.#byId.get(reference.id)
+      : this.#byName.get(reference.name.toLowerCase());
+  }
+}
+
+/** The numbers and the names among some references, each once. */
+export function numbersAndNames(
+  references: readonly (Reference | undefined)[],
+): [ids: number[], names: string[]] {
+  const ids = references.flatMap((one) => (one && "id" in one ? [one.id] : []));
+  const names = references.flatMap((one) => (one && "name" in one ? [one.name] : []));
+  return [[...new Set(ids)], [...new Set(names)]];
+}
+
+/** A reference as people are told it. */
+export function describeReference(reference: Reference): string {
+  return "id" in reference ? String(reference.id) : JSON.stringify(reference.name);
+}

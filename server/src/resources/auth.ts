@@ -1,0 +1,154 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Email, FirstName, LastName } from "@ents-backend/schemas/user";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { changePassword, logIn, register } from "../auth/accounts.ts";
+import { requireUser } from "../auth/caller.ts";
+import { LoginThrottle } from "../auth/throttle.ts";
+import { defineError, KnownError } from "../lib/errors.ts";
+import { findSessionOf, refreshSession, revokeSession, type Session } from "../store/sessions.ts";
+import { recordDeed } from "../store/audit.ts";
+import { actorOf, findCaller } from "./caller.ts";
+import { defineCookie, useCookies, type Cookie } from "./cookies.ts";
+import type { ServerDeps } from "./deps.ts";
+import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
+
+type AuthResourceDeps = Pick<ServerDeps, "db" | "clock" | "tokens" | "settings">;
+
+const registrationClosed = defineError(
+  "forbidden",
+  "registration_closed",
+  "New accounts are made by an admin here",
+);
+const refreshInvalid = defineError("forbidden", "refresh_token_invalid", "Invalid refresh token");
+const refreshExpired = defineError(
+  "unauthenticated",
+  "refresh_token_expired",
+  "Refresh token expired",
+);
+
+/** Bounds what is hashed; what is too long for a new password is said by what hashes it. */
+const Password = Type.String({ maxLength: 1000 });
+
+const Registration = Type.Object({
+  email: Email,
+  password: Password,
+  first_name: FirstName,
+  last_name: Type.Optional(LastName),
+});
+const Login = Type.Object({ email: Email, password: Password });
+const PasswordChange = Type.Object({
+  current_password: Type.Optional(Password),
+  new_password: Password,
+});
+
+/** `/auth`: accounts with passwords, and sessions however they began. */
+export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async (
+  app,
+  { deps },
+) => {
+  await useCookies(app, deps.settings.publicUrl);
+  const cookie = defineCookie(refreshCookie, deps.settings.publicUrl);
+  const login = { db: deps.db, throttle: new LoginThrottle(deps.db) };
+
+  app.post(
+    "/auth/register",
+    { schema: { body: Registration, response: AccessToken }, config: { anyone: true } },
+    async (request, reply) => {
+      if (!deps.settings.registrationOpen) throw registrationClosed();
+      const { email, password, first_name: firstName, last_name: lastName = "" } = request.body;
+      const visit = visitOf(request, deps.clock);
+      const begun = await register(deps.db, { email, password, firstName, lastName }, visit);
+      return await answerSession(reply, begun, cookie, { ...deps, now: visit.now });
+    },
+  );
+
+  app.post(
+    "/auth/login",
+    { schema: { body: Login, response: AccessToken }, config: { anyone: true } },
+    async (request, reply) => {
+      const visit = visitOf(request, deps.clock);
+      const begun = await logIn(login, request.body, visit).catch((error: unknown) => {
+        // Without the e-mail address: people type their password there by mistake.
+        if (error instanceof KnownError)
+          request.log.warn({ address: visit.address, code: error.code }, "a login failed");
+        throw error;
+      });
+      return await answerSession(reply, begun, cookie, { ...deps, now: visit.now });
+    },
+  );
+
+  app.post(
+    "/auth/password",
+    {
+      schema: { body: PasswordChange, response: { 200: Type.Object({ message: Type.String() }) } },
+    },
+    async (request) => {
+      const { userId, sessionId } = requireUser(request.caller);
+      const { current_password: current = "", new_password: next } = request.body;
+      const visit = visitOf(request, deps.clock);
+      await changePassword(login, { id: sessionId, userId }, { current, next }, visit);
+      return { message: "Password changed; all other sessions have ended" };
+    },
+  );
+
+  registerSessionRoutes(app, deps, cookie);
+};
+
+/** What goes on, and ends, by the cookie. */
+function registerSessionRoutes(app: FastifyInstance, deps: AuthResourceDeps, cookie: Cookie): void {
+  // A request that only asks what another would answer must not use the token up.
+  const options = { exposeHeadRoute: false, config: { anyone: true } };
+
+  app.get(
+    "/auth/refresh",
+    { ...options, schema: { response: AccessToken } },
+    async (request, reply) => {
+      const now = deps.clock();
+      const refreshed = await refreshSession(deps.db, cookie.get(request) ?? "", now);
+      if (refreshed.outcome === "refreshed")
+        return await answerSession(reply, refreshed, cookie, { ...deps, now });
+      cookie.clear(request, reply);
+      if (refreshed.outcome === "revoked")
+        request.log.warn({ address: request.ip }, "a used or revoked refresh token came again");
+      throw refreshed.outcome === "expired" ? refreshExpired() : refreshInvalid();
+    },
+  );
+
+  app.get(
+    "/auth/logout",
+    { ...options, schema: { response: { 204: Type.Null() } } },
+    async (request, reply) => {
+      for (const session of await sessionsOf(deps, request, cookie))
+        await endSession(deps, session, request);
+      cookie.clear(request, reply);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+/** The sessions that a request shows itself to be of: by its cookie, and by its access token. */
+async function sessionsOf(
+  deps: AuthResourceDeps,
+  request: FastifyRequest,
+  cookie: Cookie,
+): Promise<Session[]> {
+  const byCookie = await findSessionOf(deps.db, cookie.get(request) ?? "");
+  const caller = await findCaller(deps, request);
+  const byToken = caller.kind === "user" ? [{ id: caller.sessionId, userId: caller.userId }] : [];
+  return byCookie ? [byCookie, ...byToken] : byToken;
+}
+
+async function endSession(
+  { db, clock }: AuthResourceDeps,
+  { id, userId }: Session,
+  request: FastifyRequest,
+): Promise<void> {
+  const at = clock();
+  await db.transaction().execute(async (transaction) => {
+    if (!(await revokeSession(transaction, id, at))) return;
+    const actor = { ...actorOf(request), name: "user", userId };
+    const deed = { at, actor, action: "log_out", objectType: "user", objectId: userId } as const;
+    await recordDeed(transaction, deed);
+  });
+}

@@ -1,0 +1,24 @@
+import type { FastifyBaseLogger } from "fastify";
+import type { AuthDeps } from "../auth/authenticate.ts";
+import type { IdentityProvider } from "../auth/oidc.ts";
+import type { UploadPolicy } from "../store/cells.ts";
+import type { TtnClient } from "../ttn/client.ts";
+import type { DoorDeps } from "./door.ts";
+
+/** What the resources need of the rest of the product; each asks for the part it uses. */
+export interface ServerDeps extends DoorDeps, AuthDeps {
+  readonly logger: FastifyBaseLogger;
+  readonly provider: IdentityProvider;
+  readonly settings: ServerSettings;
+  /** Undefined: loggers are not registered on The Things Stack. */
+  readonly ttn: TtnClient | undefined;
+}
+
+export interface ServerSettings {
+  /** http://host:port or https://host, as the world sees us, without a slash at its end. */
+  readonly publicUrl: string;
+  /** Whether anyone may make an account. */
+  readonly registrationOpen: boolean;
+  /** Who may upload to a new cell, where its maker doesn't say. */
+  readonly defaultUploadPolicy: UploadPolicy;
+}

@@ -1,0 +1,131 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import {
+  Logger,
+  LoggerChanges,
+  LoggerId,
+  NewLogger,
+  TtnStatus,
+} from "@ents-backend/schemas/logger";
+import { Type } from "typebox";
+import { getManagedLogger } from "../auth/access.ts";
+import { requirePerson, type Person } from "../auth/caller.ts";
+import { recordDeed } from "../store/audit.ts";
+import {
+  deleteLogger,
+  getLogger,
+  listLoggers,
+  updateLogger,
+  type Logger as Row,
+} from "../store/loggers.ts";
+import type { ServerDeps } from "./deps.ts";
+import { loggerDeed, makeLogger, readStatus } from "./make-logger.ts";
+import { requireOwnEmail } from "./own-email.ts";
+
+/** A logger's number in a path; see CellParameter on why it isn't an integer. */
+const LoggerParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+
+const params = Type.Object({ logger: LoggerParameter });
+const LoggersQuery = Type.Object({
+  user: Type.Optional(Type.Boolean({ description: "the caller's own" })),
+});
+const OneLogger = Type.Interface([Logger], { ttn_status: Type.Optional(TtnStatus) });
+const Done = Type.Object({ message: Type.String() });
+const Created = Type.Object({
+  message: Type.String(),
+  logger_id: LoggerId,
+  ttn_registered: Type.Optional(Type.Boolean()),
+  ttn_device_id: Type.Optional(Type.String()),
+  ttn_message: Type.Optional(Type.String({ description: "why it was not registered" })),
+});
+const Deleted = Type.Object({ message: Type.String(), ttn_removed: Type.Optional(Type.Boolean()) });
+
+/**
+ * `/logger`: the devices that send readings. Everyone logged in sees that they are there; what tells a device
+ * from all others on the radio, its owner alone sees.
+ */
+export const loggers: FastifyPluginAsyncTypebox<{
+  deps: Pick<ServerDeps, "db" | "clock" | "ttn">;
+}> = async (app, { deps }) => {
+  const { db } = deps;
+
+  app.get(
+    "/logger",
+    { schema: { querystring: LoggersQuery, response: { 200: Type.Array(Logger) } } },
+    async ({ query: { user }, caller }) => {
+      const person = requirePerson(caller, "read");
+      const rows = await listLoggers(db, { userId: user ? person.userId : undefined });
+      return rows.map((row) => toAnswer(row, person));
+    },
+  );
+
+  app.get(
+    "/logger/:logger",
+    { schema: { params, response: { 200: OneLogger } } },
+    async ({ params: { logger: id }, caller }) => {
+      const person = requirePerson(caller, "read");
+      const logger = await getLogger(db, id);
+      if (logger.type !== "ents" || !isTheirs(logger, person)) return toAnswer(logger, person);
+      return { ...toAnswer(logger, person), ttn_status: await readStatus(deps.ttn, logger) };
+    },
+  );
+
+  app.post(
+    "/logger",
+    { schema: { body: NewLogger, response: { 201: Created } } },
+    async (request, reply) => {
+      const { userId } = requirePerson(request.caller, "manage");
+      await requireOwnEmail(db, userId, request.body.userEmail);
+      const { id, ...registration } = await makeLogger(deps, request, userId, request.body);
+      const message = "Successfully added logger";
+      return reply.code(201).send({ message, logger_id: id, ...registration });
+    },
+  );
+
+  app.put(
+    "/logger/:logger",
+    { schema: { params, body: LoggerChanges, response: { 200: Done } } },
+    async (request) => {
+      const { id } = await getManagedLogger(db, request.caller, request.params.logger);
+      const { name, description, vwc_unit } = request.body;
+      const changes = {
+        ...(name !== undefined && { name: name.trim() }),
+        ...(description !== undefined && { description }),
+        ...(vwc_unit !== undefined && { vwc_unit }),
+      };
+      await db.transaction().execute(async (transaction) => {
+        await updateLogger(transaction, id, changes);
+        await recordDeed(transaction, loggerDeed(deps.clock, request, id, "update", changes));
+      });
+      return { message: "Successfully updated logger" };
+    },
+  );
+
+  app.delete(
+    "/logger/:logger",
+    { schema: { params, response: { 200: Deleted } } },
+    async (request) => {
+      const logger = await getManagedLogger(db, request.caller, request.params.logger);
+      const { id, name, ttn_device_id } = logger;
+      if (ttn_device_id !== null) await deps.ttn?.remove(ttn_device_id);
+      await db.transaction().execute(async (transaction) => {
+        await deleteLogger(transaction, id);
+        await recordDeed(transaction, loggerDeed(deps.clock, request, id, "delete", { name }));
+      });
+      const message = "Successfully deleted logger";
+      return ttn_device_id === null ? { message } : { message, ttn_removed: Boolean(deps.ttn) };
+    },
+  );
+};
+
+/** A logger as the API answers it to someone. */
+function toAnswer(logger: Row, person: Person): Logger {
+  return {
+    ...logger,
+    date_created: logger.date_created.toISOString(),
+    device_eui: isTheirs(logger, person) ? logger.device_eui : null,
+  };
+}
+
+function isTheirs({ user_id }: Row, { userId, admin }: Person): boolean {
+  return admin || user_id === userId;
+}

@@ -1,0 +1,55 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Type } from "typebox";
+import { logInAs } from "../auth/accounts.ts";
+import { defineError } from "../lib/errors.ts";
+import { defineCookie, useCookies } from "./cookies.ts";
+import type { ServerDeps } from "./deps.ts";
+import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
+
+const codeMissing = defineError("invalid", "code_missing", "Authorization code must be provided");
+
+const Parameter = Type.Optional(Type.String({ maxLength: 4096 }));
+const TokenQuery = Type.Object({ code: Parameter, state: Parameter, iss: Parameter });
+
+/** `/oauth/url` and `/auth/token`: the two halves of logging in through an identity provider. */
+export const oauth: FastifyPluginAsyncTypebox<{
+  deps: Pick<ServerDeps, "db" | "clock" | "tokens" | "settings" | "provider">;
+}> = async (app, { deps: { db, clock, tokens, settings, provider } }) => {
+  const { publicUrl, registrationOpen } = settings;
+  await useCookies(app, publicUrl);
+  const attempt = defineCookie("login-attempt", publicUrl);
+  const cookie = defineCookie(refreshCookie, publicUrl);
+  const config = { errorKey: "msg", anyone: true } as const;
+
+  app.get(
+    "/oauth/url",
+    {
+      exposeHeadRoute: false,
+      schema: { response: { 200: Type.Object({ url: Type.String() }) } },
+      config,
+    },
+    async (_request, reply) => {
+      const { url, sealed, lasts_s } = await provider.begin(clock());
+      attempt.set(reply, sealed, lasts_s);
+      return { url };
+    },
+  );
+
+  app.get(
+    "/auth/token",
+    {
+      exposeHeadRoute: false,
+      schema: { querystring: TokenQuery, response: AccessToken },
+      config,
+    },
+    async (request, reply) => {
+      const { code, state, iss } = request.query;
+      if (code === undefined) throw codeMissing();
+      const visit = visitOf(request, clock);
+      const identity = await provider.finish({ code, state, iss }, attempt.get(request), visit.now);
+      const begun = await logInAs(db, identity, { ...visit, registrationOpen });
+      attempt.clear(request, reply);
+      return await answerSession(reply, begun, cookie, { tokens, now: visit.now });
+    },
+  );
+};

@@ -1,0 +1,138 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Cell } from "@ents-backend/schemas/cell";
+import { Label } from "@ents-backend/schemas/fields";
+import { NewTag, Tag, TagChanges } from "@ents-backend/schemas/tag";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { readerOf } from "../auth/access.ts";
+import { requirePerson, type Caller } from "../auth/caller.ts";
+import type { Db } from "../db/connect.ts";
+import { defineError } from "../lib/errors.ts";
+import { recordDeed, type Deed } from "../store/audit.ts";
+import { listCells } from "../store/cell-list.ts";
+import {
+  createTag,
+  deleteTag,
+  getTag,
+  listTags,
+  updateTag,
+  type Tag as Row,
+} from "../store/tags.ts";
+import { actorOf } from "./caller.ts";
+import type { ServerDeps } from "./deps.ts";
+
+/** A tag's number in a path; see CellParameter on why it isn't an integer. */
+export const TagParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+
+const params = Type.Object({ tag: TagParameter });
+const Done = Type.Object({ message: Type.String() });
+const DoneTo = Type.Object({ message: Type.String(), tag: Tag });
+const TagsQuery = Type.Object({ search: Type.Optional(Label) });
+const TagWithCells = Type.Object({ tag: Tag, cells: Type.Array(Cell) });
+
+const notYourTag = defineError(
+  "forbidden",
+  "not_your_tag",
+  "Only its creator or an admin may change a tag",
+);
+
+/** `/tag`: the words that cells are found by. Anyone reads them, anyone logged in makes them. */
+export const tags: FastifyPluginAsyncTypebox<{
+  deps: Pick<ServerDeps, "db" | "clock">;
+}> = async (app, { deps: { db, clock } }) => {
+  app.get(
+    "/tag",
+    { schema: { querystring: TagsQuery, response: { 200: Type.Array(Tag) } } },
+    async ({ query: { search }, caller }) =>
+      (await listTags(db, readerOf(caller), { search })).map(toAnswer),
+  );
+
+  app.get(
+    "/tag/:tag",
+    { schema: { params, response: { 200: Tag } } },
+    async ({ params: { tag }, caller }) => toAnswer(await getTag(db, readerOf(caller), tag)),
+  );
+
+  app.get(
+    "/tags/:tag/cells",
+    { schema: { params, response: { 200: TagWithCells } } },
+    async ({ params: { tag: id }, caller }) => {
+      const tag = await getTag(db, readerOf(caller), id);
+      return { tag: toAnswer(tag), cells: await listCells(db, readerOf(caller), { tagIds: [id] }) };
+    },
+  );
+
+  app.post(
+    "/tag",
+    { schema: { body: NewTag, response: { 201: DoneTo } } },
+    async (request, reply) => {
+      const { userId } = requirePerson(request.caller, "manage");
+      const { name, description = null } = request.body;
+      const id = await db.transaction().execute(async (transaction) => {
+        const made = await createTag(transaction, { name, description, creatorId: userId });
+        const details = { name: name.trim(), description };
+        await recordDeed(transaction, toDeed(request, clock(), "create", made, details));
+        return made;
+      });
+      const tag = toAnswer(await getTag(db, readerOf(request.caller), id));
+      return reply.code(201).send({ message: "Tag created successfully", tag });
+    },
+  );
+
+  app.put(
+    "/tag/:tag",
+    { schema: { params, body: TagChanges, response: { 200: DoneTo } } },
+    async (request) => {
+      const { id } = await getManagedTag(db, request.caller, request.params.tag);
+      const { name, description } = request.body;
+      const changes = {
+        ...(name !== undefined && { name: name.trim() }),
+        ...(description !== undefined && { description }),
+      };
+      await db.transaction().execute(async (transaction) => {
+        await updateTag(transaction, id, changes);
+        await recordDeed(transaction, toDeed(request, clock(), "update", id, changes));
+      });
+      const tag = toAnswer(await getTag(db, readerOf(request.caller), id));
+      return { message: "Tag updated successfully", tag };
+    },
+  );
+
+  app.delete("/tag/:tag", { schema: { params, response: { 200: Done } } }, async (request) => {
+    const { id, name } = await getManagedTag(db, request.caller, request.params.tag);
+    await db.transaction().execute(async (transaction) => {
+      await deleteTag(transaction, id);
+      await recordDeed(transaction, toDeed(request, clock(), "delete", id, { name }));
+    });
+    return { message: "Tag deleted successfully" };
+  });
+};
+
+/** A tag as the API answers it. */
+export function toAnswer({ created_at, ...tag }: Row): Tag {
+  return { ...tag, created_at: created_at.toISOString() };
+}
+
+async function getManagedTag(db: Db, caller: Caller, id: number): Promise<Row> {
+  const { userId, admin } = requirePerson(caller, "manage");
+  const tag = await getTag(db, readerOf(caller), id);
+  if (tag.created_by !== userId && !admin) throw notYourTag();
+  return tag;
+}
+
+function toDeed(
+  request: Pick<FastifyRequest, "caller" | "ip">,
+  at: number,
+  action: string,
+  id: number,
+  details: object,
+): Deed {
+  return {
+    at,
+    actor: actorOf(request),
+    action,
+    objectType: "tag",
+    objectId: String(id),
+    details,
+  };
+}

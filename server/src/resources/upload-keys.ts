@@ -1,0 +1,125 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { NewUploadKey, UploadKey } from "@ents-backend/schemas/key";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { getManagedLogger } from "../auth/access.ts";
+import { newUploadKey } from "../auth/keys.ts";
+import { recordDeed } from "../store/audit.ts";
+import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
+import { actorOf } from "./caller.ts";
+import { openDoor, type DoorDeps } from "./door.ts";
+import type { KeyDeps } from "./keys.ts";
+import { findHolder } from "./sender.ts";
+import { formatOfUpload, uploadTypes } from "./sensor.ts";
+
+export interface UploadKeyDeps extends KeyDeps {
+  readonly settings: { readonly publicUrl: string };
+}
+
+/** Characters of a node's setting for where it uploads, scheme, host, port and path together. */
+const longestNodeUrl = 64;
+const day_s = 24 * 3600;
+
+/** See CellParameter on why it isn't an integer. */
+const LoggerParams = Type.Object({
+  logger: Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 }),
+});
+
+/** `/logger/{id}/upload-key`: the key with which a logger uploads, and does nothing else. */
+export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = async (
+  app,
+  { deps },
+) => {
+  app.post(
+    "/logger/:logger/upload-key",
+    {
+      schema: {
+        params: LoggerParams,
+        body: NewUploadKey,
+        response: { 201: UploadKey },
+      },
+      // There is nothing that must be said.
+      preValidation: (request, _reply, done) => {
+        request.body ??= {};
+        done();
+      },
+    },
+    async (request, reply) => {
+      const { id } = await getManagedLogger(deps.db, request.caller, request.params.logger);
+      const overlap_s = request.body.overlap_s ?? day_s;
+      const { key, previousEnd } = await makeUploadKey(deps, request, id, overlap_s);
+      return reply.code(201).send({
+        upload_key: key,
+        ...urlOf(deps.settings.publicUrl, key),
+        previous_ends_at: previousEnd?.toISOString() ?? null,
+      });
+    },
+  );
+
+  app.delete(
+    "/logger/:logger/upload-key",
+    {
+      schema: {
+        params: LoggerParams,
+        response: { 200: Type.Object({ message: Type.String() }) },
+      },
+    },
+    async (request) => {
+      const { id } = await getManagedLogger(deps.db, request.caller, request.params.logger);
+      await deps.db.transaction().execute(async (transaction) => {
+        await deleteUploadKeys(transaction, id);
+        await recordDeed(transaction, toDeed(deps, request, "delete", id));
+      });
+      return { message: "Upload keys deleted" };
+    },
+  );
+};
+
+/** `/u/{key}`, beside the API: where a node uploads that can be told no more than a URL. */
+export const uploadByKey: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+  openDoor(app, deps, {
+    url: "/u/:key",
+    takes: uploadTypes,
+    formatOf: formatOfUpload,
+    senderOf: async ({ params }) => await findHolder(deps, (params as { key: string }).key),
+  });
+};
+
+async function makeUploadKey(
+  deps: UploadKeyDeps,
+  request: FastifyRequest,
+  loggerId: number,
+  overlap_s: number,
+): Promise<{ key: string; previousEnd: Date | undefined }> {
+  const key = newUploadKey();
+  return await deps.db.transaction().execute(async (transaction) => {
+    const previousEnd = await createUploadKey(transaction, loggerId, key, deps.clock(), overlap_s);
+    await recordDeed(transaction, toDeed(deps, request, "create", loggerId, { overlap_s }));
+    return { key, previousEnd };
+  });
+}
+
+function toDeed(
+  { clock }: KeyDeps,
+  request: FastifyRequest,
+  action: "create" | "delete",
+  loggerId: number,
+  details: object = {},
+) {
+  return {
+    at: clock(),
+    actor: actorOf(request),
+    action,
+    objectType: "upload_key" as const,
+    objectId: String(loggerId),
+    details,
+  };
+}
+
+/** The URL that a node uploads to, without TLS, which nodes don't have; and whether they have room for it. */
+function urlOf(publicUrl: string, key: string): { upload_url: string; warning?: string } {
+  const upload_url = `http://${new URL(publicUrl).host}/u/${key}`;
+  if (upload_url.length <= longestNodeUrl) return { upload_url };
+  const warning = `upload_url has ${upload_url.length} characters, and a node's setting holds ${longestNodeUrl}: give the server a shorter name, or send the key as X-API-Key`;
+  return { upload_url, warning };
+}

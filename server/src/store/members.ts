@@ -1,0 +1,168 @@
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import { defineError } from "../lib/errors.ts";
+
+/** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
+export const roles = ["owner", "editor", "viewer"] as const;
+export type Role = (typeof roles)[number];
+
+/** What a cell is shared for; it has one owner, who is none of those it is shared with. */
+export type SharedRole = Exclude<Role, "owner">;
+
+/** Someone who has access to a cell. */
+export interface Member {
+  readonly id: string;
+  readonly email: string;
+  readonly first_name: string;
+  readonly last_name: string;
+  readonly role: Role;
+}
+
+const alreadyMember = defineError(
+  "invalid",
+  "already_shared",
+  "User already has access to this cell",
+);
+const notMember = defineError("not_found", "not_shared", "User has no access to this cell");
+const ownerStays = defineError(
+  "invalid",
+  "owner_stays",
+  "This is the cell's owner: hand it over to someone else first",
+);
+const noSuchUser = defineError("invalid", "no_such_user", "user_ids: there is no user {id}");
+
+/** The role of a user on a cell, if they have one. */
+export async function findRole(db: Db, cellId: number, userId: string): Promise<Role | undefined> {
+  const { rows } = await sql<{ role: Role }>`
+    select 'owner' as role from cell where id = ${cellId} and user_id = ${userId}
+    union all
+    select role from cell_member where cell_id = ${cellId} and account_id = ${userId}
+    limit 1`.execute(db);
+  return rows[0]?.role;
+}
+
+/** Those of some cells that a user may upload to: they own or edit them. */
+export async function findUploadable(
+  db: Db,
+  userId: string,
+  cellIds: readonly number[],
+): Promise<number[]> {
+  const { rows } = await sql<{ id: number }>`
+    select id from cell where id = any(${cellIds}::int[]) and user_id = ${userId}
+    union
+    select cell_id from cell_member
+    where cell_id = any(${cellIds}::int[]) and account_id = ${userId} and role = 'editor'`.execute(
+    db,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Everyone who has access to a cell, its owner first. */
+export async function listMembers(db: Db, cellId: number): Promise<Member[]> {
+  const { rows } = await sql<Member>`
+    select id, email, first_name, last_name, role from (
+      select user_id as account_id, 'owner' as role, 0 as rank from cell where id = ${cellId}
+      union all
+      select account_id, role, 1 from cell_member where cell_id = ${cellId}
+    ) as member join account on account.id = account_id
+    order by rank, lower(email)`.execute(db);
+  return rows;
+}
+
+/** Gives a user a role on a cell. @throws KnownError when they have one */
+export async function addMember(
+  db: Db,
+  cellId: number,
+  userId: string,
+  role: SharedRole,
+): Promise<void> {
+  if ((await findRole(db, cellId, userId)) !== undefined) throw alreadyMember();
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto("cell_member")
+    .values({ cell_id: cellId, account_id: userId, role })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if (numInsertedOrUpdatedRows === 0n) throw alreadyMember();
+}
+
+/** Gives a user a role on a cell, whatever they had. @throws KnownError when they are its owner */
+export async function setMember(
+  db: Db,
+  cellId: number,
+  userId: string,
+  role: SharedRole,
+): Promise<void> {
+  if ((await findRole(db, cellId, userId)) === "owner") throw ownerStays();
+  await db
+    .insertInto("cell_member")
+    .values({ cell_id: cellId, account_id: userId, role })
+    .onConflict((conflict) => conflict.columns(["cell_id", "account_id"]).doUpdateSet({ role }))
+    .execute();
+}
+
+/**
+ * Shares a cell with these users and nobody else, beside its owner. Who had a role keeps it; who hadn't becomes
+ * editor.
+ *
+ * @throws KnownError when there is no such user
+ */
+export async function setMembers(
+  db: Db,
+  cellId: number,
+  userIds: readonly string[],
+): Promise<void> {
+  await requireUsers(db, userIds);
+  await sql`
+    delete from cell_member
+    where cell_id = ${cellId} and account_id <> all (${userIds}::uuid[])`.execute(db);
+  await sql`
+    insert into cell_member (cell_id, account_id, role)
+    select cell.id, wanted, 'editor' from cell, unnest(${userIds}::uuid[]) as wanted
+    where cell.id = ${cellId} and wanted is distinct from cell.user_id
+    on conflict do nothing`.execute(db);
+}
+
+/** Takes a user's role on a cell away. @throws KnownError when they have none, or are its owner */
+export async function removeMember(db: Db, cellId: number, userId: string): Promise<void> {
+  if ((await findRole(db, cellId, userId)) === "owner") throw ownerStays();
+  const { numDeletedRows } = await db
+    .deleteFrom("cell_member")
+    .where("cell_id", "=", cellId)
+    .where("account_id", "=", userId)
+    .executeTakeFirst();
+  if (numDeletedRows === 0n) throw notMember();
+}
+
+/**
+ * Hands a cell over: the new owner has it alone, the old one stays as editor.
+ *
+ * @param transaction is one, so that there is one owner at any moment
+ * @throws KnownError when they are its owner
+ */
+export async function handOver(transaction: Db, cellId: number, newOwnerId: string): Promise<void> {
+  const { user_id: oldOwnerId } = await transaction
+    .selectFrom("cell")
+    .select("user_id")
+    .where("id", "=", cellId)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  if (oldOwnerId === newOwnerId) throw alreadyMember();
+  await transaction
+    .deleteFrom("cell_member")
+    .where("cell_id", "=", cellId)
+    .where("account_id", "=", newOwnerId)
+    .execute();
+  await transaction
+    .updateTable("cell")
+    .set({ user_id: newOwnerId })
+    .where("id", "=", cellId)
+    .execute();
+  if (oldOwnerId) await setMember(transaction, cellId, oldOwnerId, "editor");
+}
+
+async function requireUsers(db: Db, userIds: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select id from unnest(${userIds}::uuid[]) as wanted (id)
+    where not exists (select from account where account.id = wanted.id) limit 1`.execute(db);
+  if (rows[0]) throw noSuchUser(rows[0]);
+}

@@ -1,0 +1,288 @@
+import type { HTTPMethods, InjectOptions } from "fastify";
+import { beforeAll, describe, expect, it } from "vitest";
+import { hashPassword } from "../../src/auth/passwords.ts";
+import { addCellTag } from "../../src/store/cell-tags.ts";
+import type { Visibility } from "../../src/store/cells.ts";
+import { setMember } from "../../src/store/members.ts";
+import { useApi } from "../support/api.ts";
+import { formats } from "../support/uploads.ts";
+import { callers, mark, newWorld, worldState, type World } from "../support/world.ts";
+
+/**
+ * Every route of the API, and the status that each caller gets of it. There is a private cell that takes uploads
+ * with a key only; it, a logger, a tag and a key belong to the owner; the keys that call are the owner's, the last
+ * one is that of the owner's logger. `+` and `-` say whether the answer shows what is in the cell.
+ */
+const whereThereIsAPrivateCell = `
+                                  nobody stranger viewer editor owner admin read upload manage logger
+GET /api                             200      200    200    200   200   200  200    200    200    200
+GET /api/openapi.json                200      200    200    200   200   200  200    200    200    200
+GET /api/oauth/url                   404      404    404    404   404   404  404    404    404    404
+GET /api/auth/token                  400      400    400    400   400   400  400    400    400    400
+POST /api/auth/register              201      201    201    201   201   201  201    201    201    201
+POST /api/auth/login                 201      201    201    201   201   201  201    201    201    201
+POST /api/auth/password              401      200    200    200   200   200  403    403    403    403
+GET /api/auth/refresh                403      403    403    403   403   403  403    403    403    403
+GET /api/auth/logout                 204      204    204    204   204   204  204    204    204    204
+GET /api/auth/logged_in              401      200    200    200   200   200  401    401    401    401
+GET /api/session                     401      200    200    200   200   200  403    403    403    403
+GET /api/user                        401      200    200    200   200   200  200    403    403    403
+PUT /api/user                        401      200    200    200   200   200  403    403    200    403
+
+GET /api/apikey                      401      200    200    200   200   200  403    403    403    403
+POST /api/apikey                     401      201    201    201   201   201  403    403    403    403
+DELETE /api/apikey                   401      200    200    200   200   200  403    403    403    403
+GET /api/keys                        401      200    200    200   200   200  403    403    403    403
+POST /api/keys                       401      201    201    201   201   201  403    403    403    403
+DELETE /api/keys/{key}               401      404    404    404   200   404  403    403    403    403
+
+POST /api/sensor                     401      403    403    200   200   200  403    200    403    200
+POST /api/sensor_json                401      403    403    200   200   200  403    200    403    200
+POST /api/power                      401      403    403    200   200   200  403    200    403    200
+POST /api/teros                      401      403    403    200   200   200  403    200    403    200
+POST /u/{key}                        200      200    200    200   200   200  200    200    200    200
+
+GET /api/sensor                     404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/sensor_json                404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/power/{cell}               404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/teros/{cell}               404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/data-availability          404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/catalog/sensors            404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+POST /api/equations/validate         200      200    200    200   200   200  200    200    200    403
+
+GET /api/cell                       200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
+GET /api/cell/id                    200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
+GET /api/cell/{cell}                404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/cell/{cell}/sensors        404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+POST /api/cell                       401      200    200    200   200   200  403    403    200    403
+PUT /api/cell/{cell}                 401      404    403    200   200   200  403    403    200    403
+DELETE /api/cell/{cell}              401      404    403    403   200   200  403    403    200    403
+GET /api/cell/{cell}/audit           401      404    403    403   200   200  200    403    403    403
+
+GET /api/cell/{cell}/users           401      404    200    200   200   200  200    403    403    403
+POST /api/cell/{cell}/users          401      404    403    403   200   200  403    403    200    403
+PUT /api/cell/{cell}/users/{user}    401      404    403    403   200   200  403    403    200    403
+DELETE /api/cell/{cell}/users/{user} 401      404    403    403   200   200  403    403    200    403
+POST /api/cell/{cell}/share          401      404    403    403   200   200  403    403    200    403
+GET /api/users/{user}/cells         401-     403-   403-   403-  200+  200+ 200+   403-   403-    403
+
+GET /api/cell/{cell}/tags            404      404    200    200   200   200  200    404    404    403
+POST /api/cell/{cell}/tags           401      404    403    200   200   200  403    403    200    403
+PUT /api/cell/{cell}/tags/{tag}      401      404    403    200   200   200  403    403    200    403
+DELETE /api/cell/{cell}/tags/{tag}   401      404    403    200   200   200  403    403    200    403
+GET /api/tag                         200      200    200    200   200   200  200    200    200    403
+GET /api/tag/{tag}                   200      200    200    200   200   200  200    200    200    403
+GET /api/tags/{tag}/cells           200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
+POST /api/tag                        401      201    201    201   201   201  403    403    201    403
+PUT /api/tag/{tag}                   401      403    403    403   200   200  403    403    200    403
+DELETE /api/tag/{tag}                401      403    403    403   200   200  403    403    200    403
+
+GET /api/logger                      401      200    200    200   200   200  200    403    403    403
+GET /api/logger/{logger}             401      200    200    200   200   200  200    403    403    403
+POST /api/logger                     401      201    201    201   201   201  403    403    201    403
+PUT /api/logger/{logger}             401      403    403    403   200   200  403    403    200    403
+DELETE /api/logger/{logger}          401      403    403    403   200   200  403    403    200    403
+POST /api/logger/{logger}/upload-key 401      403    403    403   201   201  403    403    201    403
+DELETE /api/logger/{logger}/upload-key 401    403    403    403   200   200  403    403    200    403
+
+GET /api/audit                       401      403    403    403   403   200  403    403    403    403
+`;
+
+/** What is another answer where that cell is public; it takes uploads with a key only all the same. */
+const whereItIsPublic = `
+                                  nobody stranger viewer editor owner admin read upload manage logger
+POST /api/sensor                     401      403    403    200   200   200  403    200    403    200
+GET /api/sensor                     200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/sensor_json                200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/power/{cell}               200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/teros/{cell}               200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/data-availability          200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/catalog/sensors            200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell                       200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell/id                    200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell/{cell}                200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell/{cell}/sensors        200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell/{cell}/tags            200      200    200    200   200   200  200    200    200    403
+GET /api/tags/{tag}/cells           200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+PUT /api/cell/{cell}                 401      403    403    200   200   200  403    403    200    403
+DELETE /api/cell/{cell}              401      403    403    403   200   200  403    403    200    403
+GET /api/cell/{cell}/audit           401      403    403    403   200   200  200    403    403    403
+GET /api/cell/{cell}/users           401      403    200    200   200   200  200    403    403    403
+POST /api/cell/{cell}/users          401      403    403    403   200   200  403    403    200    403
+PUT /api/cell/{cell}/users/{user}    401      403    403    403   200   200  403    403    200    403
+DELETE /api/cell/{cell}/users/{user} 401      403    403    403   200   200  403    403    200    403
+POST /api/cell/{cell}/share          401      403    403    403   200   200  403    403    200    403
+POST /api/cell/{cell}/tags           401      403    403    200   200   200  403    403    200    403
+PUT /api/cell/{cell}/tags/{tag}      401      403    403    200   200   200  403    403    200    403
+DELETE /api/cell/{cell}/tags/{tag}   401      403    403    200   200   200  403    403    200    403
+`;
+
+/** What is sent beside the path, whose numbers come from the world; and what there must be first. */
+interface Request {
+  readonly query?: string;
+  readonly ids?: Partial<World["ids"]>;
+  readonly headers?: Record<string, string>;
+  readonly payload?: InjectOptions["payload"];
+  readonly given?: Promise<unknown>;
+}
+
+const password = "correct horse battery";
+const ts = 1_705_316_400;
+const tagged = async ({ db, cellId, tagId }: World) => addCellTag(db, cellId, tagId);
+const reading = "name=POWER_VOLTAGE&measurement=Voltage&startTime=0&resample=none";
+const readingOf = ({ cellId }: World): Request => ({ query: `${reading}&cellId=${cellId}` });
+const json = (payload: object) => (): Request => ({ payload });
+const named = ({ cellName }: World) => `of ${cellName}`;
+
+const requests: Readonly<Record<string, (world: World) => Request>> = {
+  "POST /api/auth/register": (world) => ({
+    payload: { email: `new-${world.owner.email}`, password, first_name: "N", last_name: "N" },
+  }),
+  "POST /api/auth/login": ({ owner: { email } }) => ({ payload: { email, password } }),
+  "POST /api/auth/password": json({
+    current_password: password,
+    new_password: "battery horse correct",
+  }),
+  "PUT /api/user": json({ first_name: "N" }),
+  "DELETE /api/apikey": ({ db, person }) => ({
+    given: db
+      .insertInto("api_key")
+      .values({
+        account_id: person.id,
+        name: "default",
+        prefix: "ents_",
+        hash: Buffer.from(person.id),
+        scopes: [],
+        created_at: new Date(0),
+        expires_at: null,
+      })
+      .execute(),
+  }),
+  "POST /api/keys": json({ name: "new", scopes: ["read"] }),
+  "POST /api/sensor": formats["version 1"],
+  "POST /api/sensor_json": formats["plain JSON"],
+  "POST /api/power": ({ cellName }) => ({ payload: { cell: cellName, ts, v: 1, i: 1 } }),
+  "POST /api/teros": ({ cellName }) => ({
+    payload: { cell: cellName, ts, vwc: 1, temp: 1, ec: 1 },
+  }),
+  "POST /u/{key}": (world) => ({ ...formats["version 2"](world), ids: { key: world.uploadKey } }),
+  "GET /api/sensor": readingOf,
+  "GET /api/sensor_json": readingOf,
+  "GET /api/power/{cell}": () => ({ query: reading }),
+  "GET /api/teros/{cell}": () => ({ query: reading }),
+  "GET /api/data-availability": ({ cellId }) => ({ query: `cell_ids=${cellId}` }),
+  "GET /api/catalog/sensors": ({ cellId }) => ({ query: `cell_id=${cellId}` }),
+  "POST /api/equations/validate": json({ expression: "1:v", cell_ids: [1] }),
+  "POST /api/cell": (world) => ({ payload: { name: named(world) } }),
+  "PUT /api/cell/{cell}": json({ location: "elsewhere" }),
+  "POST /api/cell/{cell}/users": ({ guest }) => ({ payload: { user_ids: [guest.id] } }),
+  "PUT /api/cell/{cell}/users/{user}": json({}),
+  "DELETE /api/cell/{cell}/users/{user}": ({ db, cellId, guest }) => ({
+    given: setMember(db, cellId, guest.id, "viewer"),
+  }),
+  "POST /api/cell/{cell}/share": ({ guest: { email } }) => ({ payload: { email } }),
+  "GET /api/users/{user}/cells": ({ owner }) => ({ ids: { user: owner.id } }),
+  "POST /api/cell/{cell}/tags": ({ tagId }) => ({ payload: { tag_ids: [tagId] } }),
+  "DELETE /api/cell/{cell}/tags/{tag}": (world) => ({ given: tagged(world) }),
+  "GET /api/tags/{tag}/cells": (world) => ({ given: tagged(world) }),
+  "POST /api/tag": (world) => ({ payload: { name: named(world) } }),
+  "PUT /api/tag/{tag}": json({ description: "new" }),
+  "POST /api/logger": (world) => ({ payload: { name: named(world) } }),
+  "PUT /api/logger/{logger}": json({ description: "new" }),
+};
+
+const api = useApi();
+let passwordHash = "";
+beforeAll(async () => {
+  passwordHash = await hashPassword(password);
+});
+
+type Row = readonly [route: string, ...statuses: string[]];
+
+function rowsOf(table: string): Row[] {
+  const lines = table.split("\n").filter((line) => line.includes("/"));
+  return lines.map((line) => {
+    const [method = "", path = "", ...statuses] = line.split(/ +/);
+    return [`${method} ${path}`, ...statuses];
+  });
+}
+
+const privateRows = rowsOf(whereThereIsAPrivateCell);
+const publicRows = rowsOf(whereItIsPublic);
+
+/** What each caller gets of a route, in a world of its own. */
+async function tryAll([route, ...expected]: Row, visibility: Visibility): Promise<string[]> {
+  return await Promise.all(
+    callers.map(async (caller, at) => {
+      const world = await newWorld(api, caller, visibility, passwordHash);
+      const request = requests[route]?.(world) ?? {};
+      await request.given;
+      const before = await worldState(world);
+      const { statusCode, body } = await tryRoute(route, request, world);
+      const says = /[+-]$/.test(expected[at]!) ? shows(body, world) : "";
+      const idle = statusCode >= 400 || (route.startsWith("GET") && !route.endsWith("/logout"));
+      const changed =
+        idle && (await worldState(world)) !== before ? ", and it changed something" : "";
+      return `${caller}: ${statusCode}${says}${changed}`;
+    }),
+  );
+}
+
+async function tryRoute(route: string, request: Request, world: World) {
+  const [method, template] = route.split(" ") as [HTTPMethods, string];
+  const { query = "", ids, headers, payload } = request;
+  const numbers: Readonly<Record<string, string | number | undefined>> = { ...world.ids, ...ids };
+  const path = template.replace(/\{(\w+)\}/g, (_, name: string) => String(numbers[name]));
+  return await api.inject({
+    method,
+    url: `${path}?${query}`,
+    headers: { ...headers, ...world.headers },
+    ...(payload !== undefined && { payload }),
+  });
+}
+
+/** Whether an answer says anything of what is in the cell: its name, its readings, when they came, its sensors. */
+function shows(answer: string, { cellName }: World): "+" | "-" {
+  const instant = new Date(mark.ts * 1000).toISOString().slice(0, 19);
+  const signs = [cellName, String(mark.value), instant, "POWER_VOLTAGE", "TEROS12_TEMP"];
+  return signs.some((sign) => answer.includes(sign)) ? "+" : "-";
+}
+
+function expectationsOf([, ...statuses]: Row): string[] {
+  return callers.map((caller, at) => `${caller}: ${statuses[at]}`);
+}
+
+function byRoute(rows: readonly Row[]): [route: string, row: Row][] {
+  return rows.map((row) => [row[0], row]);
+}
+
+describe("the table", () => {
+  it("has every route of the running application, and no other", async () => {
+    const document = (await api.get("/api/openapi.json")).json<{
+      paths: Record<string, Record<string, unknown>>;
+    }>();
+    const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(privateRows.map(([route]) => route).sort()).toEqual(routes.sort());
+  });
+
+  it("has every caller in every row, and each row once", () => {
+    for (const rows of [privateRows, publicRows]) {
+      expect(rows.filter((row) => row.length !== callers.length + 1)).toEqual([]);
+      expect(new Set(rows.map(([route]) => route)).size).toBe(rows.length);
+    }
+  });
+});
+
+describe("where there is a private cell", () => {
+  it.each(byRoute(privateRows))("%s", async (_, row) => {
+    expect(await tryAll(row, "private")).toEqual(expectationsOf(row));
+  });
+});
+
+describe("where that cell is public", () => {
+  it.each(byRoute(publicRows))("%s", async (_, row) => {
+    expect(await tryAll(row, "public")).toEqual(expectationsOf(row));
+  });
+});

@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../src/config.ts";
+
+const google = { GOOGLE_CLIENT_ID: "g", GOOGLE_CLIENT_SECRET: "gs" };
+const oidc = { OIDC_ISSUER: "https://id.org", OIDC_CLIENT_ID: "o", OIDC_CLIENT_SECRET: "os" };
+
+describe("the identity provider", () => {
+  it("is none by default, Google where only its variables are set, and otherwise the named issuer", () => {
+    expect(loadConfig({}).provider).toBeUndefined();
+    expect(loadConfig(google).provider).toEqual({
+      issuer: "https://accounts.google.com",
+      clientId: "g",
+      clientSecret: "gs",
+      redirectUri: "http://localhost:8000/auth/callback",
+    });
+    const redirectUri = "https://ents.org/auth/callback";
+    const both = { ...google, ...oidc, PUBLIC_URL: "https://ents.org" };
+    const [issuer, clientId, clientSecret] = ["https://id.org", "o", "os"];
+    expect(loadConfig(both).provider).toEqual({ issuer, clientId, clientSecret, redirectUri });
+    const old = { ...google, OAUTH_REDIRECT_URI: "https://old.org/callback" };
+    expect(loadConfig(old).provider).toMatchObject({ redirectUri: "https://old.org/callback" });
+  });
+
+  it("is never half of one", () => {
+    const { OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET } = oidc;
+    const halves = [{ OIDC_ISSUER, OIDC_CLIENT_ID }, { GOOGLE_CLIENT_ID: "g" }];
+    for (const half of [...halves, { OIDC_CLIENT_ID, OIDC_CLIENT_SECRET }])
+      expect(() => loadConfig(half)).toThrow(/OIDC_ISSUER|client secret/);
+  });
+});
