@@ -16,6 +16,8 @@ export interface MeasurementField {
   readonly factor: number;
   /** In protobuf the field is an integer: this many to one unit. */
   readonly wireDivisor: number;
+  /** Whether plain JSON may leave it out, as the scripts do that were there before it. */
+  readonly optional: boolean;
 }
 
 /**
@@ -48,8 +50,8 @@ export const measurementTypes: Readonly<Record<string, readonly MeasurementField
   pcap02: [own("pcap02", "capacitance", "Farads", { measurement: "Capacitance" })],
   d10: [
     own("d10", "flow", "G/Min"),
-    own("d10", "volumeElapsed", "gal", { dataType: "int" }),
-    own("d10", "timeElapsed", "s", { dataType: "int" }),
+    own("d10", "volumeElapsed", "gal", { dataType: "int", optional: true }),
+    own("d10", "timeElapsed", "s", { dataType: "int", optional: true }),
   ],
   watermark200ss: [own("watermark200ss", "soilTension", "kPa")],
   watermark200ts: [own("watermark200ts", "temperature", "C")],
@@ -102,6 +104,7 @@ interface Details {
   dataType?: DataType;
   factor?: number;
   wireDivisor?: number;
+  optional?: boolean;
 }
 
 function own(name: string, field: string, unit: string, details: Details = {}): MeasurementField {
@@ -120,5 +123,6 @@ function describe(field: string, stream: Stream, details: Details): MeasurementF
     dataType: details.dataType ?? "float",
     factor: details.factor ?? 1,
     wireDivisor: details.wireDivisor ?? 1,
+    optional: details.optional ?? false,
   };
 }

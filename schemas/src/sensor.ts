@@ -85,6 +85,14 @@ export function findSensorTypeByNumber(number: number): SensorType | undefined {
   return byNumber.get(number);
 }
 
+/** Whether two streams of one cell are the same. */
+export function isSameStream(
+  a: Pick<Stream, "name" | "measurement">,
+  b: Pick<Stream, "name" | "measurement">,
+): boolean {
+  return a.name === b.name && a.measurement === b.measurement;
+}
+
 /**
  * Electrical power, p = v·i of one instant: kept beside the voltage and the current it is made of, because
  * the mean of the products is not the product of the means.

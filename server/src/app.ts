@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import type { FastifyBaseLogger } from "fastify";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open.ts";
@@ -24,6 +24,9 @@ const portTaken = defineError(
 /** How long the readings of a deleted cell wait at most until they begin to go. */
 const sweepInterval_ms = 5000;
 
+/** How long a request may take to arrive once the server is to close. */
+const closing_ms = 3000;
+
 export interface App {
   /** http://host:port, without a slash at its end. */
   readonly url: string;
@@ -34,10 +37,12 @@ export interface App {
 
 /** Opens the database and then the API; `close` closes them in reverse, after the requests in flight. */
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
+  const auth = await authOf(config);
   const database = await openDatabase({ ...config, log: logger });
   const server = buildServer({
+    ...auth,
     db: database.db,
-    ...(await authOf(config)),
+    reads: database.reads,
     ttn: config.ttn && new TtnClient(config.ttn, logger),
     log: logger,
     logger,
@@ -49,9 +54,12 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     (error) => logger.warn({ err: error }, "the readings of deleted cells stay for now"),
   );
   const close = async (): Promise<void> => {
-    await server.close();
-    await sweeper.stop();
-    await database.close();
+    try {
+      await closeServer(server);
+    } finally {
+      await sweeper.stop();
+      await database.close();
+    }
   };
   try {
     if (config.demo) await createDemo(database.db);
@@ -67,6 +75,13 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     if (isPortTaken(error)) throw portTaken({ port: config.port, host: config.host });
     throw error;
   }
+}
+
+/** Answers the requests that have arrived; a connection that sends nothing more isn't waited for. */
+async function closeServer(server: FastifyInstance): Promise<void> {
+  const impatience = setTimeout(() => server.server.closeAllConnections(), closing_ms);
+  await server.close();
+  clearTimeout(impatience);
 }
 
 /** Who signs tokens and with what; whom users may log in with; what else the API is told by the configuration. */

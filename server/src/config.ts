@@ -101,7 +101,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
-    dataDir: resolve(values.DATA_DIR ?? inCheckout("data")),
+    dataDir: resolve(inCheckout("."), values.DATA_DIR ?? "data"),
     databaseUrl: values.DATABASE_URL,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,

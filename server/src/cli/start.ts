@@ -1,24 +1,37 @@
-import { once } from "node:events";
 import { Command } from "commander";
 import { openApp, type App } from "../app.ts";
 import { loadConfig } from "../config.ts";
 import { openLogger } from "./log.ts";
 
+const impatience_ms = 2000;
+
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
   .action(async () => {
     const config = loadConfig();
+    // Listened for from the start: what is half open by then is closed in order too.
+    const stopped = stopSignal();
     const app = await openApp(config, openLogger(config.logLevel));
     console.log(greet(app, config.host));
-    await stopSignal();
+    await stopped;
     console.log("Stopping …");
     await app.close();
   });
 
-/** Waits for Ctrl-C or a service manager; a second signal ends the process at once. */
-async function stopSignal(): Promise<void> {
-  await Promise.race(["SIGINT", "SIGTERM", "SIGHUP"].map((signal) => once(process, signal)));
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+/**
+ * Waits for Ctrl-C or a service manager. A terminal's signal comes twice, from it and from npm; one that comes much
+ * later is from someone who has lost patience, and ends the process at once.
+ */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let first: number | undefined;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+      process.on(signal, () => {
+        if (first !== undefined && Date.now() - first > impatience_ms) process.exit(1);
+        first ??= Date.now();
+        resolve();
+      });
+  });
 }
 
 function greet({ url, example }: App, host: string): string {

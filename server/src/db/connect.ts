@@ -23,21 +23,35 @@ const databaseTooOld = defineError(
 const types = new TypeOverrides();
 types.setTypeParser(standardTypes.builtins.INT8, Number);
 
+/** What a pool of connections may take of the server. */
+export interface PoolLimits {
+  readonly connections: number;
+  /** A statement that takes longer is given up; 0: never. */
+  readonly statementTimeout_ms: number;
+}
+
+const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0 };
+
 /**
  * Opens a pool of connections. Nothing is connected before the first query; close with `db.destroy()`.
  *
  * @param url postgres://…
  */
-export function connect(url: string, log: Log): Db {
+export function connect(url: string, log: Log, limits: PoolLimits = usualLimits): Db {
   const pool = new Pool({
     connectionString: url,
     application_name: "ents-backend",
-    max: 20,
+    max: limits.connections,
+    statement_timeout: limits.statementTimeout_ms,
     connectionTimeoutMillis: 5_000,
     types,
   });
-  // An idle connection that breaks is replaced by itself; unheard, its error would end the process.
-  pool.on("error", ({ message }) => log.debug({ reason: message }, "a database connection broke"));
+  const onError = ({ message }: Error) =>
+    log.debug({ reason: message }, "a database connection broke");
+  // A connection that breaks fails its query, or is replaced by itself. Its error is told besides, by the pool while
+  // it is idle and by the connection while it is between two statements; unheard, it would end the process.
+  pool.on("error", onError);
+  pool.on("connect", (client) => client.on("error", onError));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -64,6 +78,20 @@ export function isDatabaseAway(error: unknown): boolean {
     /^(08|53|57P|58|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) ||
     /connection te?i?rm|timeout exceeded when trying to connect/i.test(error.message)
   );
+}
+
+/**
+ * Runs a transaction again when PostgreSQL has given it up for another one's sake: a deadlock, or a serialisation
+ * failure. Source: PostgreSQL's error codes, class 40.
+ */
+export async function retryCollisions<T>(run: () => Promise<T>, tries = 3): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const collided = error instanceof Error && "code" in error && /^40/.test(String(error.code));
+    if (!collided || tries <= 1) throw error;
+    return await retryCollisions(run, tries - 1);
+  }
 }
 
 /** Whether a row is refused because another one has its name. */

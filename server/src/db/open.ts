@@ -1,5 +1,5 @@
 import type { Log } from "../lib/log.ts";
-import { checkServer, connect, type Db } from "./connect.ts";
+import { checkServer, connect, type Db, type PoolLimits } from "./connect.ts";
 import { startEmbedded } from "./embedded.ts";
 import { migrate } from "./migrate.ts";
 
@@ -10,8 +10,12 @@ export interface DatabaseOptions {
   readonly log: Log;
 }
 
+const readLimits: PoolLimits = { connections: 4, statementTimeout_ms: 60_000 };
+
 export interface OpenDatabase {
   readonly db: Db;
+  /** For reading spans of readings: few connections, so that readers can't take those that uploads need. */
+  readonly reads: Db;
   /** The names of the migrations that this start ran. */
   readonly migrated: readonly string[];
   close(): Promise<void>;
@@ -29,14 +33,16 @@ export async function openDatabase({
   log,
 }: DatabaseOptions): Promise<OpenDatabase> {
   const embedded = databaseUrl === undefined ? await startEmbedded({ dataDir, log }) : undefined;
-  const db = connect(embedded?.url ?? databaseUrl!, log);
+  const url = embedded?.url ?? databaseUrl!;
+  const db = connect(url, log);
+  const reads = connect(url, log, readLimits);
   const close = async (): Promise<void> => {
-    await db.destroy();
+    await Promise.all([db.destroy(), reads.destroy()]);
     await embedded?.stop();
   };
   try {
     await checkServer(db);
-    return { db, migrated: await migrate(db, log), close };
+    return { db, reads, migrated: await migrate(db, log), close };
   } catch (error) {
     await close();
     throw error;

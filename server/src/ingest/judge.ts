@@ -1,4 +1,4 @@
-import { sensorType } from "@ents-backend/schemas/sensor";
+import { isSameStream, sensorType } from "@ents-backend/schemas/sensor";
 import type { Cell } from "../store/cells.ts";
 import type { Logger } from "../store/loggers.ts";
 import type { NewReading } from "../timeseries/write.ts";
@@ -14,7 +14,7 @@ import { refuseIfAny, unknownCell, type Refusal } from "./refusal.ts";
 import type { Measurement, Reference, Sender, Value } from "./uplink.ts";
 import { toPercent } from "./vwc.ts";
 
-const vwc = sensorType("TEROS12_VWC_ADJ").name;
+const vwc = sensorType("TEROS12_VWC_ADJ");
 
 /**
  * Finds each measurement its place: the cell must exist and take it from its sender. A logger need not be
@@ -94,7 +94,7 @@ function toReadings(
 /** A probe that isn't plugged in reads as NaN or infinite: that is a reading without a value. */
 function normalise({ stream, value }: Value, logger: Logger | undefined): number | null {
   if (!Number.isFinite(value)) return null;
-  return stream.name === vwc ? toPercent(value, logger?.vwc_unit ?? undefined) : value;
+  return isSameStream(stream, vwc) ? toPercent(value, logger?.vwc_unit ?? undefined) : value;
 }
 
 function numberOf(reference: Reference | undefined): number | null {

@@ -11,6 +11,8 @@ declare module "fastify" {
     readonly door?: boolean;
     /** Whether a route finds out by itself who is calling, or takes anyone: a stale token doesn't matter to it. */
     readonly anyone?: boolean;
+    /** Whether a route's answers fit a node, though it takes no uploads. */
+    readonly fitsNode?: boolean;
   }
   interface FastifyRequest {
     /** Who is calling. */

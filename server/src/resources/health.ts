@@ -7,7 +7,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
     "/",
     {
       schema: { response: { 200: Type.Object({ hello: Type.String() }) } },
-      config: { anyone: true },
+      config: { anyone: true, fitsNode: true },
     },
     async () => ({
       hello: "ents-backend is up",

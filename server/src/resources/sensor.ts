@@ -6,10 +6,12 @@ import { requireReadable } from "../auth/access.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { readTable } from "../timeseries/read.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
-import { isVersion2, openDoor, type DoorDeps } from "./door.ts";
+import type { ReadingDeps } from "./deps.ts";
+import { isVersion2, openDoor } from "./door.ts";
 import {
   CellParameter,
   formatTimestamps,
+  plainJson,
   ReadingQuery,
   Timestamps,
   toQuery,
@@ -31,7 +33,7 @@ const SensorReadings = Type.Object({
 });
 
 /** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
-export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   openDoor(app, deps, { url: "/sensor", takes: uploadTypes, formatOf: formatOfUpload });
   openDoor(app, deps, {
     url: "/sensor_json",
@@ -42,7 +44,10 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app,
   for (const url of ["/sensor", "/sensor_json"])
     app.get(
       url,
-      { schema: { querystring: SensorQuery, response: { 200: SensorReadings } } },
+      {
+        schema: { querystring: SensorQuery, response: { 200: SensorReadings } },
+        serializerCompiler: plainJson,
+      },
       async ({ query, caller }) => {
         const { name, measurement, cellId } = query;
         await requireReadable(deps.db, caller, cellId);
@@ -50,7 +55,7 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app,
         const found = sensors.get(streamKey({ name, measurement }));
         if (!found) return { timestamp: [], data: [], measurement: "", unit: "", type: "" };
         const { timestamp, columns } = await readTable(
-          deps.db,
+          deps.reads,
           [found.id],
           toQuery(query, deps.clock()),
         );

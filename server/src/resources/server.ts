@@ -24,7 +24,7 @@ import { answerOtherMethods, collectRoutes } from "./methods.ts";
 import { describeRoutes, openapi } from "./openapi.ts";
 import { oauth } from "./oauth.ts";
 import { power } from "./power.ts";
-import { answerError } from "./problem.ts";
+import { answerError, isNode } from "./problem.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
 import { tags } from "./tags.ts";
@@ -44,6 +44,11 @@ export const defaultLimits: ServerLimits = {
   bodyLimit_bytes: 256 * 1024,
 };
 
+const notForNodes = defineError(
+  "unsupported_media_type",
+  "unsupported_media_type",
+  "application/octet-stream is for uploads only",
+);
 const noSuchPath = defineError("not_found", "no_such_path", "there is nothing at {path}");
 
 /** Builds the HTTP API; it listens once `listen` is called. */
@@ -99,6 +104,7 @@ async function registerResources(
   app: FastifyInstance,
   { deps }: { deps: ServerDeps },
 ): Promise<void> {
+  refuseNodes(app);
   identifyCallers(app, deps);
   await app.register(formbody);
   takeEmptyBodies(app);
@@ -125,6 +131,14 @@ async function registerResources(
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });
   app.register(equations);
+}
+
+/** A node has room for an answer of few bytes: it is refused where others are answered more. */
+function refuseNodes(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request) => {
+    const { door, fitsNode } = request.routeOptions.config;
+    if (isNode(request) && !door && !fitsNode) throw notForNodes();
+  });
 }
 
 /** A parameter that is empty was not given; of one that stands twice the last counts. */

@@ -4,10 +4,12 @@ import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
 import { readStreams } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
-import { openDoor, type DoorDeps } from "./door.ts";
+import type { ReadingDeps } from "./deps.ts";
+import { openDoor } from "./door.ts";
 import {
   CellParameter,
   formatTimestamps,
+  plainJson,
   ReadingQuery,
   Timestamps,
   toQuery,
@@ -25,7 +27,7 @@ const Teros = Type.Object({
 });
 
 /** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
-export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
+export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   openDoor(app, deps, {
     url: "/teros",
     takes: namedTypes,
@@ -42,24 +44,28 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, 
     querystring: ReadingQuery,
     response: { 200: Teros },
   };
-  app.get("/teros/:cell", { schema }, async ({ params, query, caller }) => {
-    const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
-    await requireReadable(deps.db, caller, params.cell);
-    const { timestamp, columns } = await readStreams(
-      deps.db,
-      params.cell,
-      streams,
-      toQuery(query, deps.clock()),
-    );
-    const [vwc, temp, ec, raw_vwc] = columns;
-    return {
-      timestamp: formatTimestamps(timestamp, query),
-      vwc: vwc!,
-      temp: temp!,
-      ec: ec!.map((value) => (value === null ? null : Math.trunc(value))),
-      raw_vwc: raw_vwc!,
-      vwc_unit: terosStreams.vwc.unit,
-      raw_vwc_unit: terosStreams.raw_vwc.unit,
-    };
-  });
+  app.get(
+    "/teros/:cell",
+    { schema, serializerCompiler: plainJson },
+    async ({ params, query, caller }) => {
+      const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
+      await requireReadable(deps.db, caller, params.cell);
+      const { timestamp, columns } = await readStreams(
+        deps.reads,
+        params.cell,
+        streams,
+        toQuery(query, deps.clock()),
+      );
+      const [vwc, temp, ec, raw_vwc] = columns;
+      return {
+        timestamp: formatTimestamps(timestamp, query),
+        vwc: vwc!,
+        temp: temp!,
+        ec: ec!.map((value) => (value === null ? null : Math.trunc(value))),
+        raw_vwc: raw_vwc!,
+        vwc_unit: terosStreams.vwc.unit,
+        raw_vwc_unit: terosStreams.raw_vwc.unit,
+      };
+    },
+  );
 };

@@ -1,7 +1,7 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
-import type { DataType, Stream } from "@ents-backend/schemas/sensor";
+import { isSameStream, type DataType, type Stream } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
-import type { Db } from "../db/connect.ts";
+import { retryCollisions, type Db } from "../db/connect.ts";
 import { ensureSensors } from "./sensors.ts";
 
 /** A reading that has its place: its cell exists and takes it. */
@@ -35,18 +35,20 @@ export interface Written {
 export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
   if (readings.length === 0) return { stored: 0, repeated: 0, conflicting: 0 };
   const halves = readings.filter(isHalfOfPower);
-  return await db
-    .transaction()
-    .setIsolationLevel("read committed")
-    .execute(async (transaction) => {
-      const rows = await toRows(transaction, readings);
-      const powerIds = await lockPower(transaction, halves);
-      const stored = await insertNew(transaction, rows);
-      const conflicting = stored < rows.ts.length ? await insertConflicts(transaction, rows) : 0;
-      await insertPower(transaction, powerIds, halves);
-      await insertSightings(transaction, readings);
-      return { stored, repeated: rows.ts.length - stored - conflicting, conflicting };
-    });
+  return await retryCollisions(() =>
+    db
+      .transaction()
+      .setIsolationLevel("read committed")
+      .execute(async (transaction) => {
+        const rows = await toRows(transaction, readings);
+        const powerIds = await lockPower(transaction, halves);
+        const stored = await insertNew(transaction, rows);
+        const conflicting = stored < rows.ts.length ? await insertConflicts(transaction, rows) : 0;
+        await insertPower(transaction, powerIds, halves);
+        await insertSightings(transaction, readings);
+        return { stored, repeated: rows.ts.length - stored - conflicting, conflicting };
+      }),
+  );
 }
 
 /** One array a column, which is how PostgreSQL takes many rows with one plan; ordered by the key. */
@@ -99,6 +101,7 @@ async function insertConflicts(db: Db, rows: Rows): Promise<number> {
     ), kept as (
       insert into reading_conflict (sensor_id, ts, value, received_at, logger_id)
       select sensor_id, ts, value, received_at, logger_id from conflicting
+      order by sensor_id, ts, value
       on conflict do nothing
     )
     select count(*) as count from conflicting`.execute(db);
@@ -123,7 +126,7 @@ async function lockPower(db: Db, halves: readonly NewReading[]): Promise<number[
 }
 
 function isHalfOfPower({ stream }: NewReading): boolean {
-  return stream.name === powerStreams.v.name || stream.name === powerStreams.i.name;
+  return isSameStream(stream, powerStreams.v) || isSameStream(stream, powerStreams.i);
 }
 
 /**
@@ -148,14 +151,19 @@ async function insertPower(
     insert into reading (sensor_id, ts, value, received_at, logger_id)
     select power.id, v.ts, ${product}, greatest(v.received_at, i.received_at), v.logger_id
     from sensor power
-    join sensor voltage on voltage.cell_id = power.cell_id and voltage.name = ${powerStreams.v.name}
-    join sensor current on current.cell_id = power.cell_id and current.name = ${powerStreams.i.name}
+    join sensor voltage on voltage.cell_id = power.cell_id and ${is("voltage", powerStreams.v)}
+    join sensor current on current.cell_id = power.cell_id and ${is("current", powerStreams.i)}
     cross join (select to_timestamp(ts) as ts from unnest(${instants}::float8[]) as instant (ts)) as instant
     cross join lateral (select * from reading where sensor_id = voltage.id and ts = instant.ts offset 0) as v
     cross join lateral (select * from reading where sensor_id = current.id and ts = instant.ts offset 0) as i
     where power.id = any(${powerIds}::int[]) and v.value is not null and i.value is not null and ${isBounded}
     order by power.id, v.ts
     on conflict (sensor_id, ts) do nothing`.execute(db);
+}
+
+/** Whether a row of the table `sensor` is of a stream. */
+function is(alias: string, { name, measurement }: Stream) {
+  return sql`${sql.ref(`${alias}.name`)} = ${name} and ${sql.ref(`${alias}.measurement`)} = ${measurement}`;
 }
 
 /** Remembers which logger numbers have written to which cells, registered or not. */

@@ -27,6 +27,7 @@ export interface TestApi {
 export function testDeps(db: Db, clock: Clock): ServerDeps {
   return {
     db,
+    reads: db,
     clock,
     log: silentLog,
     logger: silentLog,

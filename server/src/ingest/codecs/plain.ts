@@ -1,5 +1,5 @@
 import { findMeasurementType, type MeasurementField } from "@ents-backend/schemas/measurement";
-import { findSensorType } from "@ents-backend/schemas/sensor";
+import { findSensorType, powerStream, type DataType } from "@ents-backend/schemas/sensor";
 import { CellNumber, LoggerNumber, Label, Timestamp } from "@ents-backend/schemas/fields";
 import { Type, type Static } from "typebox";
 import { invalidMeasurement } from "../refusal.ts";
@@ -23,6 +23,8 @@ const parseKey = parser(Label, "a key of data");
 /** Decodes a plain measurement, `{type, cellId, loggerId, ts, data}`. @throws Refusal */
 export function decodePlain(body: unknown): Decoded {
   const { type, cellId, loggerId, ts, data } = parsePlain(body);
+  if (type === powerStream.name)
+    throw invalidMeasurement("power is made here, of voltage and current");
   const fields = findMeasurementType(type);
   const values = fields ? readFields(type, fields, data) : readAnything(type, data);
   const logger = loggerId === undefined ? undefined : { id: loggerId };
@@ -34,16 +36,14 @@ function readFields(
   fields: readonly MeasurementField[],
   data: PlainMeasurement["data"],
 ): Value[] {
-  return fields.map(({ field, stream, dataType, factor }) => {
+  return fields.flatMap(({ field, stream, dataType, factor, optional }) => {
     const alias = stream.name === type ? stream.measurement : field;
     const value = data[field] ?? data[alias];
+    if (value === undefined && optional) return [];
     if (value === undefined) throw invalidMeasurement(`data.${field} is missing`);
     if (typeof value !== "number") throw invalidMeasurement(`data.${field} must be a number`);
-    return {
-      stream,
-      dataType: Number.isInteger(value) ? dataType : "float",
-      value: value * factor,
-    };
+    const kept: DataType = Number.isInteger(value) ? dataType : "float";
+    return [{ stream, dataType: kept, value: value * factor }];
   });
 }
 

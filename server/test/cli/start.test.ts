@@ -1,0 +1,111 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+
+const bin = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
+
+const running: ChildProcess[] = [];
+const directories: string[] = [];
+
+afterEach(async () => {
+  for (const child of running.splice(0).filter(({ exitCode }) => exitCode === null)) {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  }
+  for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
+});
+
+/** A server of its own with an embedded database of its own, as it is started on a machine. */
+async function start() {
+  const dataDir = await mkdtemp(join(tmpdir(), "ents-start-"));
+  directories.push(dataDir);
+  const { DATABASE_URL: _, ...env } = process.env;
+  const child = spawn(process.execPath, [bin, "start"], {
+    env: { ...env, DATA_DIR: dataDir, PORT: "0", LOG_LEVEL: "silent" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  running.push(child);
+  for await (const line of createInterface({ input: child.stdout })) {
+    const url = /listens on (\S+)/.exec(line)?.[1];
+    if (url) return { child, dataDir, url };
+  }
+  throw new Error("the server didn't start");
+}
+
+async function postmasterOf(dataDir: string): Promise<number> {
+  const file = await readFile(join(dataDir, "postgres/postmaster.pid"), "utf8").catch(() => "0");
+  return Number.parseInt(file, 10);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Uploads a voltage and a current; answers whether that was acknowledged. */
+async function upload(url: string, ts: number): Promise<boolean> {
+  const data = { voltage: 1, current: 0.001 };
+  const body = JSON.stringify({ type: "power", cellId: 1, loggerId: 1, ts, data });
+  const headers = { "Content-Type": "application/json" };
+  const { status } = await fetch(`${url}/api/sensor/`, { method: "POST", headers, body });
+  expect([200, 503]).toContain(status);
+  return status === 200;
+}
+
+/** Uploads one instant after another until it is told to stop; answers those that were acknowledged. */
+async function uploadUntil(stop: AbortSignal, url: string, first: number): Promise<number[]> {
+  const acknowledged: number[] = [];
+  for (let ts = first; !stop.aborted; ts += 1) if (await upload(url, ts)) acknowledged.push(ts);
+  return acknowledged;
+}
+
+describe("ents-backend start", () => {
+  it("goes on when the database's server is killed under uploads, and loses none that it has acknowledged", async () => {
+    const { child, dataDir, url } = await start();
+    const stop = new AbortController();
+    const writers = [1, 2, 3, 4, 5, 6, 7, 8].map((n) =>
+      uploadUntil(stop.signal, url, n * 1_000_000),
+    );
+    for (const _ of [1, 2]) {
+      const postmaster = await postmasterOf(dataDir);
+      process.kill(postmaster, "SIGKILL");
+      await expect.poll(() => postmasterOf(dataDir), { timeout: 20_000 }).not.toBe(postmaster);
+      await expect.poll(() => upload(url, 1), { timeout: 20_000 }).toBe(true);
+    }
+    stop.abort();
+    const acknowledged = (await Promise.all(writers)).flat();
+    expect(child.exitCode).toBeNull();
+    const answer = await fetch(
+      `${url}/api/power/1?startTime=0&endTime=20000000&resample=none&timestamps=unix`,
+    );
+    const { timestamp, p } = (await answer.json()) as { timestamp: number[]; p: (number | null)[] };
+    const stored = new Set(timestamp);
+    expect(acknowledged.filter((ts) => !stored.has(ts))).toEqual([]);
+    expect(p).not.toContain(null);
+  }, 60_000);
+
+  it("stops itself and the database at Ctrl-C, which a terminal sends twice, whoever stays connected", async () => {
+    const { child, dataDir, url } = await start();
+    const { port } = new URL(url);
+    const silent = connect(Number(port), "127.0.0.1");
+    const halfway = connect(Number(port), "127.0.0.1");
+    await Promise.all([silent, halfway].map((socket: Socket) => once(socket, "connect")));
+    for (const socket of [silent, halfway]) socket.on("error", () => undefined);
+    halfway.write("POST /api/sensor/ HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345");
+    const postmaster = await postmasterOf(dataDir);
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code).toBe(0);
+    expect(isAlive(postmaster)).toBe(false);
+  }, 30_000);
+});
