@@ -46,34 +46,30 @@ export async function readTable(
 ): Promise<Table> {
   const wanted = sensorIds.filter((id) => id !== undefined);
   if (wanted.length === 0) return { timestamp: [], columns: sensorIds.map(() => []) };
-  const rows = await (query.stream
+  const { timestamp, columns } = await (query.stream
     ? readByArrival(db, wanted, query)
     : readByTime(db, wanted, query));
+  const nulls = timestamp.map(() => null);
   return {
-    timestamp: rows.map(([timestamp]) => timestamp),
-    columns: sensorIds.map((id) => {
-      const at = id === undefined ? -1 : wanted.indexOf(id) + 1;
-      return rows.map((row) => row[at] ?? null);
-    }),
+    timestamp,
+    columns: sensorIds.map((id) => (id === undefined ? nulls : columns[wanted.indexOf(id)]!)),
   };
 }
-
-/** The instant, then a value for each sensor. */
-type Row = [number, ...(number | null)[]];
 
 async function readByTime(
   db: Db,
   ids: readonly number[],
   { range, resample }: Query,
-): Promise<Row[]> {
+): Promise<Table> {
   const [bucket, columns] =
     resample === "none"
       ? [sql`ts`, values(ids)]
       : [sql`date_trunc(${resample}, ts, 'UTC')`, means(ids)];
-  return await rowsOf(
+  return await readColumns(
     db,
+    ids.length,
     sql`
-      select extract(epoch from bucket)::float8 as t, ${columns} as columns
+      select extract(epoch from bucket)::float8 as t, ${columns}
       from (
         select sensor_id, ${bucket} as bucket, value from reading
         where sensor_id = any(${ids}::int[])
@@ -83,11 +79,12 @@ async function readByTime(
   );
 }
 
-async function readByArrival(db: Db, ids: readonly number[], { range }: Query): Promise<Row[]> {
-  return await rowsOf(
+async function readByArrival(db: Db, ids: readonly number[], { range }: Query): Promise<Table> {
+  return await readColumns(
     db,
+    ids.length,
     sql`
-      select extract(epoch from max(received_at))::float8 as t, ${values(ids)} as columns
+      select extract(epoch from max(received_at))::float8 as t, ${values(ids)}
       from reading
       where sensor_id = any(${ids}::int[])
         and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
@@ -115,12 +112,18 @@ function columnsOf(
   ids: readonly number[],
   column: (id: number) => RawBuilder<unknown>,
 ): RawBuilder<unknown> {
-  return sql`array[${sql.join(ids.map(column))}]`;
+  return sql.join(ids.map((id, at) => sql`${column(id)} as ${sql.ref(`c${at}`)}`));
 }
 
-async function rowsOf(db: Db, query: RawBuilder<unknown>): Promise<Row[]> {
-  const { rows } = await (query as RawBuilder<{ t: number; columns: (number | null)[] }>).execute(
-    db,
-  );
-  return rows.map((row) => [row.t, ...row.columns]);
+/**
+ * Runs a query of an instant `t` and columns `c0`, `c1` …, and turns its rows into columns on PostgreSQL's side: one
+ * JSON text is parsed in a fraction of the time that as many rows take, in which no upload would be answered.
+ */
+async function readColumns(db: Db, count: number, rows: RawBuilder<unknown>): Promise<Table> {
+  const names = Array.from({ length: count }, (_, at) => sql.ref(`c${at}`));
+  const columns = sql.join(names.map((name) => sql`coalesce(json_agg(${name}), '[]')`));
+  const { rows: tables } = await sql<Table>`
+    select coalesce(json_agg(t), '[]') as timestamp, json_build_array(${columns}) as columns
+    from (${rows}) as row`.execute(db);
+  return tables[0]!;
 }
