@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that an old Node.js can say what it needs instead of failing on a type annotation.
 
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -11,10 +11,12 @@ const pinned = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta
 if (major > 22 || (major === 22 && minor >= 18)) {
   await import("../src/cli/main.ts");
 } else if (existsSync(pinned)) {
-  const child = spawnSync(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+  const child = spawn(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: "inherit",
   });
-  process.exit(child.status ?? 1);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
+  child.on("exit", (code) => process.exit(code ?? 1));
 } else {
   console.error(`ents-backend needs Node.js 22.18 or newer; this is ${process.versions.node}.`);
   console.error("Run `npm install` in the checkout: it brings a newer Node.js along.");

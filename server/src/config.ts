@@ -17,6 +17,7 @@ const Environment = Type.Object({
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: "^https?://[^/]+$" })),
+  TRUST_PROXY: Type.Optional(Type.String({ pattern: "^([0-9a-fA-F.:/, ]+|loopback)$" })),
   REGISTRATION: Type.Enum(["open", "closed"], { default: "open" }),
   DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
@@ -63,6 +64,8 @@ export interface Config {
   readonly demo: boolean;
   /** As the world sees us, without a slash at its end. */
   readonly publicUrl: string;
+  /** Proxies that are believed in whom they answer for: their addresses. */
+  readonly trustProxy: string | false;
   readonly registrationOpen: boolean;
   readonly defaultUploadPolicy: "key" | "open";
   /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
@@ -106,6 +109,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
     publicUrl,
+    trustProxy: values.TRUST_PROXY ?? false,
     registrationOpen: values.REGISTRATION === "open",
     defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
     jwtSecret: values.JWT_SECRET,

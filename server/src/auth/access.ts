@@ -1,4 +1,5 @@
 import type { Db } from "../db/connect.ts";
+import { holdRow } from "../db/transact.ts";
 import { defineError } from "../lib/errors.ts";
 import { cellNotFound, getCell, type Cell } from "../store/cells.ts";
 import { getLogger, type Logger } from "../store/loggers.ts";
@@ -69,6 +70,21 @@ export async function getManagedCell(
 }
 
 /**
+ * The same for a change: the cell and who has which role on it stay as they are seen here until the transaction
+ * ends.
+ */
+export async function holdManagedCell(
+  transaction: Db,
+  caller: Caller,
+  cellId: number,
+  role: Role,
+): Promise<Cell> {
+  requirePerson(caller, "manage");
+  await holdRow(transaction, "cell", cellId);
+  return await getManagedCell(transaction, caller, cellId, role);
+}
+
+/**
  * A logger that the caller may manage: it is theirs, and a key has the scope.
  *
  * @throws KnownError: 401 for nobody, 404 where there is none, 403 where it is someone else's
@@ -78,6 +94,17 @@ export async function getManagedLogger(db: Db, caller: Caller, id: number): Prom
   const logger = await getLogger(db, id);
   if (logger.user_id !== userId && !admin) throw notYourLogger();
   return logger;
+}
+
+/** The same for a change: the logger stays as it is seen here until the transaction ends. */
+export async function holdManagedLogger(
+  transaction: Db,
+  caller: Caller,
+  id: number,
+): Promise<Logger> {
+  requirePerson(caller, "manage");
+  await holdRow(transaction, "logger", id);
+  return await getManagedLogger(transaction, caller, id);
 }
 
 /** Whom lists of cells are made for. */

@@ -57,11 +57,24 @@ export function redactPath(url: string): string {
   return toKey === undefined ? hideKeys(path) : `${toKey}…`;
 }
 
-/** As routers read a path, but never failing. */
+/**
+ * A header's value as it may be kept. Proxies repeat a request's URL, and with it an upload key, in headers of
+ * their own: of such nothing is kept.
+ *
+ * @param key the upload key that the request showed in its path, if it did
+ */
+export function redactHeader(value: string, key: string | undefined): string {
+  const plain = unescape(value);
+  if (/\/u\//i.test(plain) || (key !== undefined && plain.includes(key))) return "…";
+  return hideKeys(value);
+}
+
+/** As routers read a path, but never failing; what is escaped more than once too. */
 function unescape(path: string): string {
-  return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+  const plain = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
+  return plain === path ? plain : unescape(plain);
 }
 
 /** CRC-32 in base 62, six characters. */

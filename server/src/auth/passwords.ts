@@ -26,11 +26,12 @@ const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 /** Hashes a new password. @throws KnownError when it is too short, too long or one of the commonest */
 export async function hashPassword(password: string): Promise<string> {
-  const characters = Array.from(password).length;
+  const normal = normalize(password);
+  const characters = Array.from(normal).length;
   if (characters < shortest) throw tooShort();
   if (characters > longest) throw tooLong();
-  if (commonPasswords.has(password.toLowerCase())) throw tooCommon();
-  return await hash(normalize(password), cost);
+  if (commonPasswords.has(normal.toLowerCase())) throw tooCommon();
+  return await hash(normal, cost);
 }
 
 /** Of no password: checking against it takes as long as against any other. */

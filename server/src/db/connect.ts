@@ -69,13 +69,14 @@ export async function checkServer(db: Db): Promise<void> {
 
 /**
  * Whether an error says that the database can't be reached or can't take more, and not that the statement was
- * wrong. Source: PostgreSQL's error codes, classes 08, 53, 57P, 58; Node's network errors.
+ * wrong; a collision that came again and again is one too. Source: PostgreSQL's error codes, classes 08, 40, 53, 57P,
+ * 58; Node's network errors.
  */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return (
-    /^(08|53|57P|58|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) ||
+    /^(08|40|53|57P|58|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) ||
     /connection te?i?rm|timeout exceeded when trying to connect/i.test(error.message)
   );
 }
@@ -88,7 +89,8 @@ export async function retryCollisions<T>(run: () => Promise<T>, tries = 3): Prom
   try {
     return await run();
   } catch (error) {
-    const collided = error instanceof Error && "code" in error && /^40/.test(String(error.code));
+    const collided =
+      error instanceof Error && "code" in error && String(error.code).startsWith("40");
     if (!collided || tries <= 1) throw error;
     return await retryCollisions(run, tries - 1);
   }

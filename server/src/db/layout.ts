@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, realpath, rm } from "node:fs/promises";
+import { access, constants, link, open, readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { useDataDir } from "../lib/data-dir.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** Where the embedded database keeps its files: the cluster, and a few files beside it. */
@@ -18,10 +19,16 @@ const passwordLost = defineError(
   "there is a database in {cluster}, but its password file {passwordFile} is gone: put it back from a backup",
 );
 
-/** Makes the data directory where there is none, and answers the places in it, free of symbolic links. */
+/**
+ * Makes the data directory where there is none, and answers the places in it, free of symbolic links.
+ *
+ * @throws KnownError when it can't be made or written
+ */
 export async function openLayout(dataDir: string): Promise<Layout> {
-  await mkdir(dataDir, { recursive: true });
-  const root = await realpath(dataDir);
+  const root = await useDataDir(dataDir, async () => {
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return await realpath(dataDir);
+  });
   const cluster = join(root, "postgres");
   const beside = (suffix: string): string => `${cluster}.${suffix}`;
   return {

@@ -1,17 +1,53 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { link, open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { useDataDir } from "./data-dir.ts";
+import { defineError } from "./errors.ts";
 import { randomSecret } from "./secret.ts";
+
+const shortest = 32;
+
+const secretBroken = defineError(
+  "unavailable",
+  "secret_broken",
+  "the secret in {file} is cut short: put the file back, or delete it to have a new one made, which logs everyone out",
+);
 
 /**
  * The secret in a file; a new one of 256 random bits where there is no file yet. Only its owner may read it. Of
- * processes that make it at the same moment, one does.
+ * processes that make it at the same moment, one does, and no one sees it half-written.
+ *
+ * @throws KnownError when its directory can't be made or written, or the file has no whole secret
  */
 export async function readOrCreateSecret(file: string): Promise<string> {
-  await mkdir(dirname(file), { recursive: true });
+  return await useDataDir(dirname(file), async () => {
+    const secret = (await read(file)) ?? (await create(file));
+    if (secret.length < shortest) throw secretBroken({ file });
+    return secret;
+  });
+}
+
+async function read(file: string): Promise<string | undefined> {
   try {
-    await writeFile(file, randomSecret(32), { flag: "wx", mode: 0o600 });
+    return (await readFile(file, "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Writes a draft, and gives it its name only when it is on the disk. */
+async function create(file: string): Promise<string> {
+  const draft = `${file}.${randomSecret(6)}`;
+  const handle = await open(draft, "wx", 0o600);
+  try {
+    await handle.writeFile(randomSecret(shortest));
+    await handle.sync();
+    await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await handle.close();
+    await rm(draft);
   }
-  return (await readFile(file, "utf8")).trim();
+  return (await read(file)) ?? "";
 }

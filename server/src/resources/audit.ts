@@ -11,7 +11,12 @@ const params = Type.Object({ cell: CellParameter });
 const AuditQuery = Type.Object({
   limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
   before: Type.Optional(
-    Type.Number({ minimum: 1, multipleOf: 1, description: "`next` of the answer before" }),
+    Type.Number({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      multipleOf: 1,
+      description: "`next` of the answer before",
+    }),
   ),
 });
 type AuditQuery = Type.Static<typeof AuditQuery>;

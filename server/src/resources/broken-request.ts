@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { encodeFailure, isNode } from "./problem.ts";
+import { encodeFailure, isNode, toProblemJson, type Problem } from "./problem.ts";
 
 /** The answer to the latest request of each connection, given or still owed. */
 export type LastAnswers = WeakMap<Socket, FastifyReply>;
@@ -30,26 +30,37 @@ export function answerBrokenRequest(
     owed.raw.shouldKeepAlive = false;
     return;
   }
-  const status = statuses[error.code ?? ""] ?? "400 Bad Request";
-  const { type, body } = describe(status, owed);
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+  const problem = problems[error.code ?? ""] ?? badRequest;
+  const { type, body } = describe(problem, owed);
+  const { status, message } = problem;
+  const head = `HTTP/1.1 ${status} ${message}\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
   socket.end(Buffer.concat([Buffer.from(head), body]));
 }
 
-const statuses: Readonly<Record<string, string>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Content Too Large",
+const badRequest: Problem = { status: 400, code: "bad_request", message: "Bad Request" };
+
+const problems: Readonly<Record<string, Problem>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, code: "request_timeout", message: "Request Timeout" },
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    code: "header_too_large",
+    message: "Request Header Fields Too Large",
+  },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    status: 413,
+    code: "body_too_large",
+    message: "Payload Too Large",
+  },
 };
 
 function describe(
-  status: string,
+  problem: Problem,
   owed: FastifyReply | undefined,
 ): { readonly type: string; readonly body: Uint8Array } {
   if (owed && isNode(owed.request))
     return { type: "application/octet-stream", body: encodeFailure(owed.request) };
   return {
-    type: "application/json",
-    body: Buffer.from(JSON.stringify({ message: status.slice(4) })),
+    type: "application/problem+json",
+    body: Buffer.from(JSON.stringify(toProblemJson(problem))),
   };
 }

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Tag, TagId } from "@ents-backend/schemas/tag";
 import { Type } from "typebox";
-import { getManagedCell, getReadableCell, readerOf } from "../auth/access.ts";
+import { getReadableCell, holdManagedCell, readerOf } from "../auth/access.ts";
+import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import { addCellTag, removeCellTag, setCellTags } from "../store/cell-tags.ts";
 import { getTag, listTags } from "../store/tags.ts";
@@ -40,13 +41,14 @@ export const cellTags: FastifyPluginAsyncTypebox<{
     },
     async (request) => {
       const { caller, body } = request;
-      const { id: cellId } = await getManagedCell(db, caller, request.params.cell, "editor");
-      await db.transaction().execute(async (transaction) => {
+      const tags = await transact(db, async (transaction) => {
+        const { cell } = request.params;
+        const { id: cellId } = await holdManagedCell(transaction, caller, cell, "editor");
         await setCellTags(transaction, cellId, body.tag_ids);
         const details = { tag_ids: body.tag_ids };
         await recordDeed(transaction, cellDeed(clock, request, cellId, "set_tags", details));
+        return await listTags(transaction, readerOf(caller), { cellId });
       });
-      const tags = await listTags(db, readerOf(caller), { cellId });
       return { message: "Tags assigned successfully", tags: tags.map(toAnswer) };
     },
   );
@@ -56,15 +58,20 @@ export const cellTags: FastifyPluginAsyncTypebox<{
     { schema: { params: both, response: { 200: Type.Interface([Done], { tag: Tag }) } } },
     async (request) => {
       const { caller } = request;
-      const { id: cellId } = await getManagedCell(db, caller, request.params.cell, "editor");
-      const tag = await getTag(db, readerOf(caller), request.params.tag);
-      await db.transaction().execute(async (transaction) => {
-        await addCellTag(transaction, cellId, tag.id);
-        const details = { tag_id: tag.id, name: tag.name };
+      const tag = await transact(db, async (transaction) => {
+        const { id: cellId } = await holdManagedCell(
+          transaction,
+          caller,
+          request.params.cell,
+          "editor",
+        );
+        const { id, name } = await getTag(transaction, readerOf(caller), request.params.tag);
+        await addCellTag(transaction, cellId, id);
+        const details = { tag_id: id, name };
         await recordDeed(transaction, cellDeed(clock, request, cellId, "add_tag", details));
+        return await getTag(transaction, readerOf(caller), id);
       });
-      const counted = await getTag(db, readerOf(caller), tag.id);
-      return { message: "Tag added to cell successfully", tag: toAnswer(counted) };
+      return { message: "Tag added to cell successfully", tag: toAnswer(tag) };
     },
   );
 
@@ -73,8 +80,8 @@ export const cellTags: FastifyPluginAsyncTypebox<{
     { schema: { params: both, response: { 200: Done } } },
     async (request) => {
       const { cell, tag } = request.params;
-      const { id: cellId } = await getManagedCell(db, request.caller, cell, "editor");
-      await db.transaction().execute(async (transaction) => {
+      await transact(db, async (transaction) => {
+        const { id: cellId } = await holdManagedCell(transaction, request.caller, cell, "editor");
         await removeCellTag(transaction, cellId, tag);
         const details = { tag_id: tag };
         await recordDeed(transaction, cellDeed(clock, request, cellId, "remove_tag", details));

@@ -3,11 +3,13 @@ import { Role } from "@ents-backend/schemas/cell";
 import { nullable, UserId } from "@ents-backend/schemas/fields";
 import { Member, NewMember, NewMembers, OtherUser } from "@ents-backend/schemas/member";
 import { Type } from "typebox";
-import { getManagedCell } from "../auth/access.ts";
+import { getManagedCell, holdManagedCell } from "../auth/access.ts";
+import { requirePerson } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
+import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import * as members from "../store/members.ts";
-import { getUser, getUserByEmail, type User } from "../store/users.ts";
+import { getKnownUsers, getUserByEmail, type User } from "../store/users.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
 import { CellParameter } from "./query.ts";
@@ -21,7 +23,7 @@ const NewRole = Type.Union([Type.Object({ role: Type.Optional(nullable(Role)) })
 
 /**
  * `/cell/{id}/users` and `/cell/{id}/share`: who has access to a cell. Its members see that, and nobody else, be
- * the cell public or not; owners change it.
+ * the cell public or not; owners change it, and everyone may leave.
  */
 export const cellUsers: FastifyPluginAsyncTypebox<{
   deps: Pick<ServerDeps, "db" | "clock">;
@@ -39,17 +41,19 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
     "/cell/:cell/share",
     { schema: { params, body: NewMember, response: { 200: SharedWith } } },
     async (request) => {
-      const { id } = await getManagedCell(db, request.caller, request.params.cell, "owner");
-      const user = await getUserByEmail(db, request.body.email);
-      const role = request.body.role ?? "editor";
-      await db.transaction().execute(async (transaction) => {
+      const { caller, body } = request;
+      const role = body.role ?? "editor";
+      const shared = await transact(db, async (transaction) => {
+        const { id } = await holdManagedCell(transaction, caller, request.params.cell, "owner");
+        const user = await getUserByEmail(transaction, body.email);
         if (role === "owner") await members.handOver(transaction, id, user.id);
         else await members.addMember(transaction, id, user.id, role);
         const action = role === "owner" ? "hand_over" : "share";
         const details = { user_id: user.id, role };
         await recordDeed(transaction, cellDeed(clock, request, id, action, details));
+        return toOtherUser(user);
       });
-      return { message: "Cell shared successfully", user: toOtherUser(user) };
+      return { message: "Cell shared successfully", user: shared };
     },
   );
 
@@ -63,13 +67,16 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
       },
     },
     async (request) => {
-      const { user_ids } = request.body;
-      const { id } = await getManagedCell(db, request.caller, request.params.cell, "owner");
-      await db.transaction().execute(async (transaction) => {
+      const { caller, body } = request;
+      const { user_ids } = body;
+      const users = await transact(db, async (transaction) => {
+        const { id } = await holdManagedCell(transaction, caller, request.params.cell, "owner");
+        await getKnownUsers(transaction, requirePerson(caller, "manage"), user_ids);
         await members.setMembers(transaction, id, user_ids);
         await recordDeed(transaction, cellDeed(clock, request, id, "set_users", { user_ids }));
+        return await listForAnswer(transaction, id);
       });
-      return { message: "Users assigned successfully", users: await listForAnswer(db, id) };
+      return { message: "Users assigned successfully", users };
     },
   );
 
@@ -77,16 +84,19 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
     "/cell/:cell/users/:user",
     { schema: { params: both, body: NewRole, response: { 200: SharedWith } } },
     async (request) => {
-      const { id } = await getManagedCell(db, request.caller, request.params.cell, "owner");
-      const user = await getUser(db, request.params.user);
-      const role = request.body?.role ?? undefined;
-      await db.transaction().execute(async (transaction) => {
+      const { caller, body } = request;
+      const role = body?.role ?? undefined;
+      const shared = await transact(db, async (transaction) => {
+        const { id } = await holdManagedCell(transaction, caller, request.params.cell, "owner");
+        const person = requirePerson(caller, "manage");
+        const user = (await getKnownUsers(transaction, person, [request.params.user]))[0]!;
         await giveRole(transaction, id, user.id, role);
         const action = role === "owner" ? "hand_over" : "share";
         const details = { user_id: user.id, role: role ?? "editor" };
         await recordDeed(transaction, cellDeed(clock, request, id, action, details));
+        return toOtherUser(user);
       });
-      return { message: "User added to cell successfully", user: toOtherUser(user) };
+      return { message: "User added to cell successfully", user: shared };
     },
   );
 
@@ -94,9 +104,11 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
     "/cell/:cell/users/:user",
     { schema: { params: both, response: { 200: Done } } },
     async (request) => {
-      const { cell, user } = request.params;
-      const { id } = await getManagedCell(db, request.caller, cell, "owner");
-      await db.transaction().execute(async (transaction) => {
+      const { caller } = request;
+      const user = request.params.user.toLowerCase();
+      const role = user === requirePerson(caller, "manage").userId ? "viewer" : "owner";
+      await transact(db, async (transaction) => {
+        const { id } = await holdManagedCell(transaction, caller, request.params.cell, role);
         await members.removeMember(transaction, id, user);
         await recordDeed(transaction, cellDeed(clock, request, id, "unshare", { user_id: user }));
       });

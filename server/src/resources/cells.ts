@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Cell, CellChanges, NewCell, Sensor } from "@ents-backend/schemas/cell";
 import { CellId, Label } from "@ents-backend/schemas/fields";
 import { Type } from "typebox";
-import { getManagedCell, readerOf, requireReadable } from "../auth/access.ts";
+import { holdManagedCell, readerOf, requireReadable } from "../auth/access.ts";
 import { requirePerson } from "../auth/caller.ts";
+import { transact } from "../db/transact.ts";
 import { defineError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
 import { getListedCell, listCells } from "../store/cell-list.ts";
@@ -56,7 +57,7 @@ export const cells: FastifyPluginAsyncTypebox<{
     const { userId } = requirePerson(request.caller, "manage");
     await requireOwnEmail(db, userId, request.body.userEmail);
     const { set, tagIds } = toChanges(request.body);
-    const { id, name } = await db.transaction().execute(async (transaction) => {
+    const { id, name } = await transact(db, async (transaction) => {
       const { upload_policy = settings.defaultUploadPolicy, ...rest } = set;
       const row = { ...rest, name: request.body.name, userId, uploadPolicy: upload_policy };
       const created = await createCell(transaction, row);
@@ -80,8 +81,9 @@ export const cells: FastifyPluginAsyncTypebox<{
       const { set, tagIds } = toChanges(request.body);
       const forOwners = set.visibility !== undefined || set.upload_policy !== undefined;
       const role = forOwners ? "owner" : "editor";
-      const { id } = await getManagedCell(db, request.caller, request.params.cell, role);
-      await db.transaction().execute(async (transaction) => {
+      await transact(db, async (transaction) => {
+        const { cell } = request.params;
+        const { id } = await holdManagedCell(transaction, request.caller, cell, role);
         await updateCell(transaction, id, set);
         if (tagIds) await setCellTags(transaction, id, tagIds);
         const details = { ...set, ...(tagIds && { tag_ids: tagIds }) };
@@ -92,8 +94,9 @@ export const cells: FastifyPluginAsyncTypebox<{
   );
 
   app.delete("/cell/:cell", { schema: { params, response: { 200: Done } } }, async (request) => {
-    const { id, name } = await getManagedCell(db, request.caller, request.params.cell, "owner");
-    await db.transaction().execute(async (transaction) => {
+    await transact(db, async (transaction) => {
+      const { cell } = request.params;
+      const { id, name } = await holdManagedCell(transaction, request.caller, cell, "owner");
       await deleteCell(transaction, id);
       await recordDeed(transaction, cellDeed(clock, request, id, "delete", { name }));
     });

@@ -24,6 +24,8 @@ export interface ServerDeps extends ReadingDeps, AuthDeps {
 export interface ServerSettings {
   /** http://host:port or https://host, as the world sees us, without a slash at its end. */
   readonly publicUrl: string;
+  /** Proxies that are believed in whom they answer for: their addresses. */
+  readonly trustProxy: string | false;
   /** Whether anyone may make an account. */
   readonly registrationOpen: boolean;
   /** Who may upload to a new cell, where its maker doesn't say. */

@@ -4,7 +4,7 @@ import type { Format } from "../ingest/codecs/codecs.ts";
 import { ingest, type IngestDeps, type Outcome } from "../ingest/ingest.ts";
 import { SensorError } from "../ingest/refusal.ts";
 import type { Sender, Uplink } from "../ingest/uplink.ts";
-import { hideKeys, redactPath } from "../auth/keys.ts";
+import { redactHeader, redactPath } from "../auth/keys.ts";
 import { mediaType } from "./media-type.ts";
 import { findSender, type SenderDeps } from "./sender.ts";
 
@@ -33,6 +33,9 @@ export type FormatOf = (mediaType: string, request: FastifyRequest) => Format | 
 /** How a door answers what was stored. */
 export type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
 export type Stored = Exclude<Outcome, { readonly ignored: string }>;
+
+/** Characters of a path that are kept: enough to tell the doors apart. */
+const longestPath = 200;
 
 /** Headers that are nobody's business later. The last one comes with the webhooks of The Things Stack. */
 const secretHeaders = new Set([
@@ -87,22 +90,18 @@ function toUplink(
   sender: Sender,
   receivedAt: number,
 ): Uplink {
+  const { key } = request.params as { readonly key?: string };
   const headers = Object.entries({ ...request.headers, "content-type": request.uploadType })
     .filter(([name]) => !secretHeaders.has(name))
-    .map(([name, value]) => [name, redactHeader(String(value ?? ""))]);
+    .map(([name, value]) => [name, redactHeader(String(value ?? ""), key)]);
   return {
     format: formatOf(mediaType(request), request),
     payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
     receivedAt,
     sender,
-    path: redactPath(request.url),
+    path: redactPath(request.url).slice(0, longestPath),
     headers: Object.fromEntries(headers),
   };
-}
-
-/** Proxies repeat a request's URL, and with it an upload key, in headers of their own. */
-function redactHeader(value: string): string {
-  return /\/u\//i.test(value) ? redactPath(value) : hideKeys(value);
 }
 
 /** As nodes expect it: a version-1 `Response`, or a version-2 verdict for each measurement. */

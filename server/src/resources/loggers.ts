@@ -7,8 +7,9 @@ import {
   TtnStatus,
 } from "@ents-backend/schemas/logger";
 import { Type } from "typebox";
-import { getManagedLogger } from "../auth/access.ts";
+import { getManagedLogger, holdManagedLogger } from "../auth/access.ts";
 import { requirePerson, type Person } from "../auth/caller.ts";
+import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import {
   deleteLogger,
@@ -85,14 +86,15 @@ export const loggers: FastifyPluginAsyncTypebox<{
     "/logger/:logger",
     { schema: { params, body: LoggerChanges, response: { 200: Done } } },
     async (request) => {
-      const { id } = await getManagedLogger(db, request.caller, request.params.logger);
       const { name, description, vwc_unit } = request.body;
       const changes = {
         ...(name !== undefined && { name: name.trim() }),
         ...(description !== undefined && { description }),
         ...(vwc_unit !== undefined && { vwc_unit }),
       };
-      await db.transaction().execute(async (transaction) => {
+      await transact(db, async (transaction) => {
+        const { logger } = request.params;
+        const { id } = await holdManagedLogger(transaction, request.caller, logger);
         await updateLogger(transaction, id, changes);
         await recordDeed(transaction, loggerDeed(deps.clock, request, id, "update", changes));
       });
@@ -104,10 +106,12 @@ export const loggers: FastifyPluginAsyncTypebox<{
     "/logger/:logger",
     { schema: { params, response: { 200: Deleted } } },
     async (request) => {
-      const logger = await getManagedLogger(db, request.caller, request.params.logger);
-      const { id, name, ttn_device_id } = logger;
+      const { caller } = request;
+      // No row is held while the network answers.
+      const { ttn_device_id } = await getManagedLogger(db, caller, request.params.logger);
       if (ttn_device_id !== null) await deps.ttn?.remove(ttn_device_id);
-      await db.transaction().execute(async (transaction) => {
+      await transact(db, async (transaction) => {
+        const { id, name } = await holdManagedLogger(transaction, caller, request.params.logger);
         await deleteLogger(transaction, id);
         await recordDeed(transaction, loggerDeed(deps.clock, request, id, "delete", { name }));
       });

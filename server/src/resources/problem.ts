@@ -43,7 +43,7 @@ const referenceGone = defineError(
 );
 
 /** What an error's cause may be told. */
-interface Problem {
+export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly message: string;
@@ -98,11 +98,18 @@ function answerNode(error: unknown, request: FastifyRequest, reply: FastifyReply
   return reply.type("application/octet-stream").send(Buffer.from(body));
 }
 
-function toBody({ status, code, message }: Problem, request: FastifyRequest): object {
+function toBody(problem: Problem, request: FastifyRequest): object {
+  const { status, message } = problem;
   // Who isn't let in is told so under `msg`, on all of the older paths.
   const { errorKey = status === 401 || status === 403 ? "msg" : undefined } =
     request.routeOptions.config;
-  const body = {
+  const body = toProblemJson(problem);
+  return errorKey ? { ...body, [errorKey]: message } : body;
+}
+
+/** The body of an `application/problem+json`. */
+export function toProblemJson({ status, code, message }: Problem): object {
+  return {
     type: "about:blank",
     title: STATUS_CODES[status],
     status,
@@ -110,7 +117,6 @@ function toBody({ status, code, message }: Problem, request: FastifyRequest): ob
     detail: message,
     message,
   };
-  return errorKey ? { ...body, [errorKey]: message } : body;
 }
 
 function toProblem(error: unknown): Problem {

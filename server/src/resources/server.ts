@@ -60,6 +60,7 @@ export function buildServer(
   const app = fastify({
     loggerInstance: deps.logger,
     logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: deps.settings.trustProxy,
     bodyLimit: limits.bodyLimit_bytes,
     requestTimeout: limits.requestTimeout_ms,
     http: {

@@ -7,6 +7,7 @@ import { Type } from "typebox";
 import { readerOf } from "../auth/access.ts";
 import { requirePerson, type Caller } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
+import { holdRow, transact } from "../db/transact.ts";
 import { defineError } from "../lib/errors.ts";
 import { recordDeed, type Deed } from "../store/audit.ts";
 import { listCells } from "../store/cell-list.ts";
@@ -68,7 +69,7 @@ export const tags: FastifyPluginAsyncTypebox<{
     async (request, reply) => {
       const { userId } = requirePerson(request.caller, "manage");
       const { name, description = null } = request.body;
-      const id = await db.transaction().execute(async (transaction) => {
+      const id = await transact(db, async (transaction) => {
         const made = await createTag(transaction, { name, description, creatorId: userId });
         const details = { name: name.trim(), description };
         await recordDeed(transaction, toDeed(request, clock(), "create", made, details));
@@ -83,24 +84,25 @@ export const tags: FastifyPluginAsyncTypebox<{
     "/tag/:tag",
     { schema: { params, body: TagChanges, response: { 200: DoneTo } } },
     async (request) => {
-      const { id } = await getManagedTag(db, request.caller, request.params.tag);
+      const { caller } = request;
       const { name, description } = request.body;
       const changes = {
         ...(name !== undefined && { name: name.trim() }),
         ...(description !== undefined && { description }),
       };
-      await db.transaction().execute(async (transaction) => {
+      const tag = await transact(db, async (transaction) => {
+        const { id } = await holdManagedTag(transaction, caller, request.params.tag);
         await updateTag(transaction, id, changes);
         await recordDeed(transaction, toDeed(request, clock(), "update", id, changes));
+        return await getTag(transaction, readerOf(caller), id);
       });
-      const tag = toAnswer(await getTag(db, readerOf(request.caller), id));
-      return { message: "Tag updated successfully", tag };
+      return { message: "Tag updated successfully", tag: toAnswer(tag) };
     },
   );
 
   app.delete("/tag/:tag", { schema: { params, response: { 200: Done } } }, async (request) => {
-    const { id, name } = await getManagedTag(db, request.caller, request.params.tag);
-    await db.transaction().execute(async (transaction) => {
+    await transact(db, async (transaction) => {
+      const { id, name } = await holdManagedTag(transaction, request.caller, request.params.tag);
       await deleteTag(transaction, id);
       await recordDeed(transaction, toDeed(request, clock(), "delete", id, { name }));
     });
@@ -113,9 +115,11 @@ export function toAnswer({ created_at, ...tag }: Row): Tag {
   return { ...tag, created_at: created_at.toISOString() };
 }
 
-async function getManagedTag(db: Db, caller: Caller, id: number): Promise<Row> {
+/** A tag that the caller may change; it stays as it is seen here until the transaction ends. */
+async function holdManagedTag(transaction: Db, caller: Caller, id: number): Promise<Row> {
   const { userId, admin } = requirePerson(caller, "manage");
-  const tag = await getTag(db, readerOf(caller), id);
+  await holdRow(transaction, "tag", id);
+  const tag = await getTag(transaction, readerOf(caller), id);
   if (tag.created_by !== userId && !admin) throw notYourTag();
   return tag;
 }

@@ -2,7 +2,8 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { NewUploadKey, UploadKey } from "@ents-backend/schemas/key";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { getManagedLogger } from "../auth/access.ts";
+import { holdManagedLogger } from "../auth/access.ts";
+import { transact } from "../db/transact.ts";
 import { newUploadKey } from "../auth/keys.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
@@ -45,9 +46,13 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
       },
     },
     async (request, reply) => {
-      const { id } = await getManagedLogger(deps.db, request.caller, request.params.logger);
       const overlap_s = request.body.overlap_s ?? day_s;
-      const { key, previousEnd } = await makeUploadKey(deps, request, id, overlap_s);
+      const { key, previousEnd } = await makeUploadKey(
+        deps,
+        request,
+        request.params.logger,
+        overlap_s,
+      );
       return reply.code(201).send({
         upload_key: key,
         ...urlOf(deps.settings.publicUrl, key),
@@ -65,8 +70,9 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
       },
     },
     async (request) => {
-      const { id } = await getManagedLogger(deps.db, request.caller, request.params.logger);
-      await deps.db.transaction().execute(async (transaction) => {
+      await transact(deps.db, async (transaction) => {
+        const { logger } = request.params;
+        const { id } = await holdManagedLogger(transaction, request.caller, logger);
         await deleteUploadKeys(transaction, id);
         await recordDeed(transaction, toDeed(deps, request, "delete", id));
       });
@@ -88,11 +94,12 @@ export const uploadByKey: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async 
 async function makeUploadKey(
   deps: UploadKeyDeps,
   request: FastifyRequest,
-  loggerId: number,
+  logger: number,
   overlap_s: number,
 ): Promise<{ key: string; previousEnd: Date | undefined }> {
   const key = newUploadKey();
-  return await deps.db.transaction().execute(async (transaction) => {
+  return await transact(deps.db, async (transaction) => {
+    const { id: loggerId } = await holdManagedLogger(transaction, request.caller, logger);
     const previousEnd = await createUploadKey(transaction, loggerId, key, deps.clock(), overlap_s);
     await recordDeed(transaction, toDeed(deps, request, "create", loggerId, { overlap_s }));
     return { key, previousEnd };
@@ -118,7 +125,9 @@ function toDeed(
 
 /** The URL that a node uploads to, without TLS, which nodes don't have; and whether they have room for it. */
 function urlOf(publicUrl: string, key: string): { upload_url: string; warning?: string } {
-  const upload_url = `http://${new URL(publicUrl).host}/u/${key}`;
+  const { protocol, host, hostname } = new URL(publicUrl);
+  // Nodes have no TLS, and a port that speaks it doesn't speak HTTP: a proxy takes these at port 80.
+  const upload_url = `http://${protocol === "https:" ? hostname : host}/u/${key}`;
   if (upload_url.length <= longestNodeUrl) return { upload_url };
   const warning = `upload_url has ${upload_url.length} characters, and a node's setting holds ${longestNodeUrl}: give the server a shorter name, or send the key as X-API-Key`;
   return { upload_url, warning };

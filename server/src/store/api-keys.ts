@@ -26,7 +26,14 @@ export interface NewApiKey {
   readonly expiresAt?: Date | null;
 }
 
+const mostKeys = 100;
+
 const keyNameTaken = defineError("conflict", "key_name_taken", "You have a key named {name}");
+const tooManyKeys = defineError(
+  "invalid",
+  "too_many_keys",
+  `You have ${mostKeys} keys: delete one that is not used`,
+);
 const keyNotFound = defineError("not_found", "key_not_found", "API key not found");
 
 const columns = [
@@ -40,11 +47,12 @@ const columns = [
 ] as const;
 const usedAgain_s = 60;
 
-/** @throws KnownError when the user has a key of that name */
+/** @throws KnownError when the user has a key of that name, or very many */
 export async function createApiKey(
   db: Db,
   { userId, name, key, shownLength, scopes, now, expiresAt }: NewApiKey,
 ): Promise<ApiKey> {
+  if ((await listApiKeys(db, userId)).length >= mostKeys) throw tooManyKeys();
   const created = await db
     .insertInto("api_key")
     .values({

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import { cellNotFound } from "./cells.ts";
 
 /** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
 export const roles = ["owner", "editor", "viewer"] as const;
@@ -29,7 +30,6 @@ const ownerStays = defineError(
   "owner_stays",
   "This is the cell's owner: hand it over to someone else first",
 );
-const noSuchUser = defineError("invalid", "no_such_user", "user_ids: there is no user {id}");
 
 /** The role of a user on a cell, if they have one. */
 export async function findRole(db: Db, cellId: number, userId: string): Promise<Role | undefined> {
@@ -104,14 +104,13 @@ export async function setMember(
  * Shares a cell with these users and nobody else, beside its owner. Who had a role keeps it; who hadn't becomes
  * editor.
  *
- * @throws KnownError when there is no such user
+ * @param userIds of users that there are
  */
 export async function setMembers(
   db: Db,
   cellId: number,
   userIds: readonly string[],
 ): Promise<void> {
-  await requireUsers(db, userIds);
   await sql`
     delete from cell_member
     where cell_id = ${cellId} and account_id <> all (${userIds}::uuid[])`.execute(db);
@@ -119,6 +118,7 @@ export async function setMembers(
     insert into cell_member (cell_id, account_id, role)
     select cell.id, wanted, 'editor' from cell, unnest(${userIds}::uuid[]) as wanted
     where cell.id = ${cellId} and wanted is distinct from cell.user_id
+    order by wanted
     on conflict do nothing`.execute(db);
 }
 
@@ -137,15 +137,17 @@ export async function removeMember(db: Db, cellId: number, userId: string): Prom
  * Hands a cell over: the new owner has it alone, the old one stays as editor.
  *
  * @param transaction is one, so that there is one owner at any moment
- * @throws KnownError when they are its owner
+ * @throws KnownError when they are its owner, or the cell is gone
  */
 export async function handOver(transaction: Db, cellId: number, newOwnerId: string): Promise<void> {
-  const { user_id: oldOwnerId } = await transaction
+  const cell = await transaction
     .selectFrom("cell")
     .select("user_id")
     .where("id", "=", cellId)
-    .forUpdate()
-    .executeTakeFirstOrThrow();
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  if (!cell) throw cellNotFound();
+  const { user_id: oldOwnerId } = cell;
   if (oldOwnerId === newOwnerId) throw alreadyMember();
   await transaction
     .deleteFrom("cell_member")
@@ -158,11 +160,4 @@ export async function handOver(transaction: Db, cellId: number, newOwnerId: stri
     .where("id", "=", cellId)
     .execute();
   if (oldOwnerId) await setMember(transaction, cellId, oldOwnerId, "editor");
-}
-
-async function requireUsers(db: Db, userIds: readonly string[]): Promise<void> {
-  const { rows } = await sql<{ id: string }>`
-    select id from unnest(${userIds}::uuid[]) as wanted (id)
-    where not exists (select from account where account.id = wanted.id) limit 1`.execute(db);
-  if (rows[0]) throw noSuchUser(rows[0]);
 }

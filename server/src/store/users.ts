@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import type { Reader } from "./visibility.ts";
 
 /** Someone with an account, as they may see themselves. */
 export interface User {
@@ -72,6 +73,35 @@ export async function getUser(db: Db, id: string): Promise<User> {
     .executeTakeFirst();
   if (!user) throw userNotFound();
   return user;
+}
+
+/**
+ * The users with these numbers, as far as the reader may be told of them: both have a role on one cell. Admins are
+ * told of all. Others don't exist, as far as the reader is told.
+ *
+ * @throws KnownError when one of them doesn't
+ */
+export async function getKnownUsers(
+  db: Db,
+  { userId, admin }: Reader,
+  ids: readonly string[],
+): Promise<User[]> {
+  const wanted = new Set(ids.map((id) => id.toLowerCase()));
+  const users = await db
+    .selectFrom("account")
+    .select(columns)
+    .where(sql<boolean>`id = any (${[...wanted]}::uuid[])`)
+    .where(
+      sql<boolean>`(${admin} or id in (
+        with member (cell_id, account_id) as (
+          select id, user_id from cell union all select cell_id, account_id from cell_member
+        )
+        select theirs.account_id from member as mine join member as theirs using (cell_id)
+        where mine.account_id = ${userId ?? null}::uuid))`,
+    )
+    .execute();
+  if (users.length < wanted.size) throw userNotFound();
+  return users;
 }
 
 /** The user with an e-mail address, in whatever letter case. @throws KnownError when there is none */

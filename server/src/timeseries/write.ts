@@ -1,7 +1,8 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream, type DataType, type Stream } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
-import { retryCollisions, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
+import { transact } from "../db/transact.ts";
 import { ensureSensors } from "./sensors.ts";
 
 /** A reading that has its place: its cell exists and takes it. */
@@ -35,20 +36,15 @@ export interface Written {
 export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
   if (readings.length === 0) return { stored: 0, repeated: 0, conflicting: 0 };
   const halves = readings.filter(isHalfOfPower);
-  return await retryCollisions(() =>
-    db
-      .transaction()
-      .setIsolationLevel("read committed")
-      .execute(async (transaction) => {
-        const rows = await toRows(transaction, readings);
-        const powerIds = await lockPower(transaction, halves);
-        const stored = await insertNew(transaction, rows);
-        const conflicting = stored < rows.ts.length ? await insertConflicts(transaction, rows) : 0;
-        await insertPower(transaction, powerIds, halves);
-        await insertSightings(transaction, readings);
-        return { stored, repeated: rows.ts.length - stored - conflicting, conflicting };
-      }),
-  );
+  return await transact(db, async (transaction) => {
+    const rows = await toRows(transaction, readings);
+    const powerIds = await lockPower(transaction, halves);
+    const stored = await insertNew(transaction, rows);
+    const conflicting = stored < rows.ts.length ? await insertConflicts(transaction, rows) : 0;
+    await insertPower(transaction, powerIds, halves);
+    await insertSightings(transaction, readings);
+    return { stored, repeated: rows.ts.length - stored - conflicting, conflicting };
+  });
 }
 
 /** One array a column, which is how PostgreSQL takes many rows with one plan; ordered by the key. */

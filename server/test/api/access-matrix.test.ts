@@ -5,6 +5,7 @@ import { addCellTag } from "../../src/store/cell-tags.ts";
 import type { Visibility } from "../../src/store/cells.ts";
 import { setMember } from "../../src/store/members.ts";
 import { useApi } from "../support/api.ts";
+import { acquaint } from "../support/team.ts";
 import { formats } from "../support/uploads.ts";
 import { callers, mark, newWorld, worldState, type World } from "../support/world.ts";
 
@@ -175,8 +176,14 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "POST /api/equations/validate": json({ expression: "1:v", cell_ids: [1] }),
   "POST /api/cell": (world) => ({ payload: { name: named(world) } }),
   "PUT /api/cell/{cell}": json({ location: "elsewhere" }),
-  "POST /api/cell/{cell}/users": ({ guest }) => ({ payload: { user_ids: [guest.id] } }),
-  "PUT /api/cell/{cell}/users/{user}": json({}),
+  "POST /api/cell/{cell}/users": (world) => ({
+    payload: { user_ids: [world.guest.id] },
+    given: acquaint(world, world.owner, world.guest),
+  }),
+  "PUT /api/cell/{cell}/users/{user}": (world) => ({
+    payload: {},
+    given: acquaint(world, world.owner, world.guest),
+  }),
   "DELETE /api/cell/{cell}/users/{user}": ({ db, cellId, guest }) => ({
     given: setMember(db, cellId, guest.id, "viewer"),
   }),

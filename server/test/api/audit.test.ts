@@ -129,3 +129,13 @@ describe("GET /api/audit", () => {
     expect(entries).toMatchObject([{ account_id: owner.id, details: { location: "kept" } }]);
   });
 });
+
+describe("a page of the audit log", () => {
+  it.each(["1e30", "9999999999999999999", "0", "1.5", "x"])(
+    "can't begin before %s",
+    async (before) => {
+      const admin = as(api, await newUser(api, { admin: true }));
+      expect((await admin.get(`/api/audit?before=${before}`)).statusCode).toBe(400);
+    },
+  );
+});

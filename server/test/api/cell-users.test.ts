@@ -1,9 +1,11 @@
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { deleteCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
 import { as } from "../support/as.ts";
 import { newKey } from "../support/keys.ts";
 import { rowsAdded } from "../support/rows.ts";
-import { newTeam, type Team } from "../support/team.ts";
+import { acquaint, newTeam, type Team } from "../support/team.ts";
 import { newUser, type TestUser } from "../support/users.ts";
 
 const api = useApi();
@@ -11,6 +13,14 @@ const api = useApi();
 interface Member {
   readonly id: string;
   readonly role: string;
+}
+
+interface Audit {
+  readonly entries: { readonly action: string }[];
+}
+
+function statusesOf(answers: readonly { readonly statusCode: number }[]): Set<number> {
+  return new Set(answers.map(({ statusCode }) => statusCode));
 }
 
 async function membersOf({ id, admin }: Team): Promise<Record<string, string>> {
@@ -122,6 +132,7 @@ describe("/api/cell/{id}/users/{user}", () => {
   it("adds, changes and removes someone", async () => {
     const team = await newTeam(api, "private");
     const owner = as(api, team.owner);
+    await acquaint(api, team.owner, team.stranger);
     const url = `/api/cell/${team.id}/users/${team.stranger.id}`;
     expect((await owner.put(url)).json()).toMatchObject({ user: personOf(team.stranger) });
     expect(await membersOf(team)).toMatchObject({ [team.stranger.id]: "editor" });
@@ -145,6 +156,28 @@ describe("/api/cell/{id}/users/{user}", () => {
     expect(await membersOf(team)).toMatchObject({ [team.owner.id]: "owner" });
   });
 
+  it("tells nothing of someone the owner shares no cell with, but to admins", async () => {
+    const team = await newTeam(api, "public");
+    const { stranger } = team;
+    const url = `/api/cell/${team.id}/users/${stranger.id}`;
+    for (const body of [undefined, { role: "viewer" }, { role: "owner" }]) {
+      const answer = await as(api, team.owner).put(url, body);
+      expect(answer.statusCode).toBe(404);
+      expect(answer.json().message).toBe("User not found");
+      expect(answer.body).not.toContain(stranger.email);
+    }
+    expect((await as(api, team.admin).put(url)).json()).toMatchObject({ user: personOf(stranger) });
+  });
+
+  it.each(["viewer", "editor"] as const)("lets a %s leave", async (who) => {
+    const team = await newTeam(api, "private");
+    const member = as(api, team[who]);
+    const url = `/api/cell/${team.id}/users/${team[who].id}`;
+    expect((await member.delete(url)).statusCode).toBe(200);
+    expect(await membersOf(team)).not.toHaveProperty(team[who].id);
+    expect((await member.delete(url)).statusCode).toBe(404);
+  });
+
   it("answers 404 for a user that there is not, and 400 for what is no user's number", async () => {
     const team = await newTeam(api, "public");
     const owner = as(api, team.owner);
@@ -158,7 +191,13 @@ describe("/api/cell/{id}/users/{user}", () => {
 describe("POST /api/cell/{id}/users", () => {
   it("shares with these and nobody else; who had a role keeps it", async () => {
     const team = await newTeam(api, "public");
-    const user_ids = [team.viewer.id, team.stranger.id, team.owner.id, team.viewer.id];
+    await acquaint(api, team.owner, team.stranger);
+    const user_ids = [
+      team.viewer.id.toUpperCase(),
+      team.stranger.id,
+      team.owner.id,
+      team.viewer.id,
+    ];
     const answer = await as(api, team.owner).post(`/api/cell/${team.id}/users`, { user_ids });
     expect(answer.statusCode).toBe(200);
     expect(await membersOf(team)).toEqual({
@@ -168,14 +207,76 @@ describe("POST /api/cell/{id}/users", () => {
     });
   });
 
-  it("changes nothing when one of them is not there", async () => {
+  it("changes nothing when one of them is not there, or not known to the owner", async () => {
     const team = await newTeam(api, "public");
     const before = await membersOf(team);
-    const user_ids = ["00000000-0000-4000-8000-000000000000"];
-    const answer = await as(api, team.owner).post(`/api/cell/${team.id}/users`, { user_ids });
-    expect(answer.statusCode).toBe(400);
-    expect(answer.json().message).toMatch(/^user_ids/);
+    for (const id of ["00000000-0000-4000-8000-000000000000", team.stranger.id]) {
+      const user_ids = [team.editor.id, id];
+      const answer = await as(api, team.owner).post(`/api/cell/${team.id}/users`, { user_ids });
+      expect(answer.statusCode).toBe(404);
+      expect(answer.json().message).toBe("User not found");
+    }
     expect(await membersOf(team)).toEqual(before);
+  });
+
+  it("takes the same users in any order, many times at once", async () => {
+    const team = await newTeam(api, "public");
+    const friends = await Promise.all(Array.from({ length: 8 }, () => newUser(api)));
+    for (const friend of friends) await acquaint(api, team.owner, friend);
+    const ids = friends.map(({ id }) => id);
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, async (_, at) => {
+        const turned = [...ids.slice(at % 8), ...ids.slice(0, at % 8)];
+        const user_ids = at % 2 ? turned : turned.toReversed();
+        return await as(api, team.owner).post(`/api/cell/${team.id}/users`, { user_ids });
+      }),
+    );
+    expect(statusesOf(answers)).toEqual(new Set([200]));
+    expect(Object.keys(await membersOf(team)).sort()).toEqual([team.owner.id, ...ids].sort());
+  });
+});
+
+describe("many changes at once", () => {
+  it("refuse a former owner whatever comes after the hand-over", async () => {
+    const team = await newTeam(api, "private");
+    const friends = await Promise.all(Array.from({ length: 32 }, () => newUser(api)));
+    const answers = await Promise.all(
+      friends.map(({ email }) =>
+        as(api, team.owner).post(`/api/cell/${team.id}/share`, { email, role: "owner" }),
+      ),
+    );
+    expect(statusesOf(answers)).toEqual(new Set([200, 403]));
+    expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
+    const audit = (await as(api, team.admin).get(`/api/cell/${team.id}/audit`)).json<Audit>();
+    expect(audit.entries.map(({ action }) => action)).toEqual(["hand_over"]);
+    expect(Object.keys(await membersOf(team))).toHaveLength(4);
+  });
+
+  it("answer 404 for a cell that is deleted meanwhile", async () => {
+    const team = await newTeam(api, "public");
+    const [owner, url] = [as(api, team.owner), `/api/cell/${team.id}`];
+    const { email } = team.stranger;
+    const answers = await Promise.all([
+      ...Array.from({ length: 5 }, () => owner.put(url, { location: "here" })),
+      owner.delete(url),
+      ...Array.from({ length: 10 }, () => owner.post(`${url}/share`, { email, role: "owner" })),
+    ]);
+    for (const { statusCode } of answers) expect([200, 403, 404]).toContain(statusCode);
+  });
+
+  it("answer 404 for a hand-over that waited for the deletion", async () => {
+    const team = await newTeam(api, "public");
+    const { email } = team.stranger;
+    const handOver = await api.db.transaction().execute(async (transaction) => {
+      await deleteCell(transaction, team.id);
+      const waiting = as(api, team.admin).post(`/api/cell/${team.id}/share`, {
+        email,
+        role: "owner",
+      });
+      await setTimeout(100);
+      return { waiting };
+    });
+    expect((await handOver.waiting).statusCode).toBe(404);
   });
 });
 
@@ -199,7 +300,7 @@ describe.each([
         await caller.post(`${cell}/share`, { email: team.editor.email, role: "owner" }),
         await caller.post(`${cell}/users`, { user_ids: [friend] }),
         await caller.put(`${cell}/users/${friend}`),
-        await caller.delete(`${cell}/users/${team.viewer.id}`),
+        await caller.delete(`${cell}/users/${team.owner.id}`),
       ])
         expect(answer.statusCode).toBe(status);
     });

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { FastifyInstance } from "fastify";
@@ -17,6 +18,7 @@ import {
   decodeVerdicts,
   encodeVersion1,
   encodeVersion2,
+  unknownSensorType,
   webhook,
 } from "../support/messages.ts";
 import { RawConnection, type RawAnswer, valuesOf } from "../support/raw-http.ts";
@@ -126,7 +128,12 @@ const v2 = { headers: "SensorVersion: 2\r\n" };
 const chunkedTransfer = "Transfer-Encoding: chunked";
 
 /** What an answer's body says: to version 1, to version 2 as [idx, error], or to a client that isn't a node. */
-type Says = "success" | "error" | readonly (readonly [idx: number, error: number])[] | "json";
+type Says =
+  | "success"
+  | "error"
+  | readonly (readonly [idx: number, error: number])[]
+  | "json"
+  | "problem";
 
 /** What was sent, as bytes, and what must come back. */
 type Case = readonly [name: string, send: () => Uint8Array | string, status: number, says: Says];
@@ -241,7 +248,7 @@ const refused: Case[] = [
   ],
   [
     "an unknown sensor among a hundred",
-    () => upload(repeated(cells.open, 100, 9, { 70: { type: 33 } }), v2),
+    () => upload(repeated(cells.open, 100, 9, { 70: { type: unknownSensorType } }), v2),
     400,
     [[79, 4]],
   ],
@@ -402,31 +409,31 @@ const keyed: Case[] = [
 ];
 
 const neverHttp: Case[] = [
-  ["a length that is none", () => framed("Content-Length: x", undecodable), 400, "json"],
-  ["a negative length", () => framed("Content-Length: -2", undecodable), 400, "json"],
-  ["a length past counting", () => framed(`Content-Length: ${"9".repeat(30)}`, ""), 400, "json"],
-  ["two lengths", () => framed("Content-Length: 2\r\nContent-Length: 3", "ab"), 400, "json"],
+  ["a length that is none", () => framed("Content-Length: x", undecodable), 400, "problem"],
+  ["a negative length", () => framed("Content-Length: -2", undecodable), 400, "problem"],
+  ["a length past counting", () => framed(`Content-Length: ${"9".repeat(30)}`, ""), 400, "problem"],
+  ["two lengths", () => framed("Content-Length: 2\r\nContent-Length: 3", "ab"), 400, "problem"],
   [
     "a length and chunks",
     () => framed(`Content-Length: 2\r\n${chunkedTransfer}`, "ab"),
     400,
-    "json",
+    "problem",
   ],
-  ["no request line", () => "nonsense\r\n\r\n", 400, "json"],
-  ["TLS", () => Buffer.from("1603010200010001fc0303", "hex"), 400, "json"],
-  ["HTTP/2", () => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "json"],
-  ["a version of the future", () => "GET /api/ HTTP/9.9\r\n\r\n", 400, "json"],
-  ["a header without a colon", () => "GET /api/ HTTP/1.1\r\nHost\r\n\r\n", 400, "json"],
-  ["a NUL in a header", () => "GET /api/ HTTP/1.1\r\nHost: \0\r\n\r\n", 400, "json"],
-  ["a NUL in the path", () => "GET /api/\0 HTTP/1.1\r\n\r\n", 400, "json"],
-  ["an endless path", () => `GET /api/${"a".repeat(20_000)} HTTP/1.1\r\n\r\n`, 431, "json"],
+  ["no request line", () => "nonsense\r\n\r\n", 400, "problem"],
+  ["TLS", () => Buffer.from("1603010200010001fc0303", "hex"), 400, "problem"],
+  ["HTTP/2", () => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "problem"],
+  ["a version of the future", () => "GET /api/ HTTP/9.9\r\n\r\n", 400, "problem"],
+  ["a header without a colon", () => "GET /api/ HTTP/1.1\r\nHost\r\n\r\n", 400, "problem"],
+  ["a NUL in a header", () => "GET /api/ HTTP/1.1\r\nHost: \0\r\n\r\n", 400, "problem"],
+  ["a NUL in the path", () => "GET /api/\0 HTTP/1.1\r\n\r\n", 400, "problem"],
+  ["an endless path", () => `GET /api/${"a".repeat(20_000)} HTTP/1.1\r\n\r\n`, 431, "problem"],
   [
     "an endless header",
     () => `GET /api/ HTTP/1.1\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
     431,
-    "json",
+    "problem",
   ],
-  ["endless headers", () => `GET /api/ HTTP/1.1\r\n${"X: y\r\n".repeat(4000)}\r\n`, 431, "json"],
+  ["endless headers", () => `GET /api/ HTTP/1.1\r\n${"X: y\r\n".repeat(4000)}\r\n`, 431, "problem"],
 ];
 
 const asked: Case[] = [
@@ -512,8 +519,8 @@ describe("a request that doesn't end", () => {
       [[0, 1]],
     ],
     ["half a chunk", () => framed(chunkedTransfer, "9\r\nhalf"), 408, "error"],
-    ["half a head", () => "POST /api/sensor/ HTTP/1.1\r\nContent-Ty", 408, "json"],
-    ["nothing at all", () => "", 408, "json"],
+    ["half a head", () => "POST /api/sensor/ HTTP/1.1\r\nContent-Ty", 408, "problem"],
+    ["nothing at all", () => "", 408, "problem"],
   ];
 
   it.each(half)("is answered in time: %s", (_, send, status, says) =>
@@ -673,8 +680,21 @@ function expectFramed(answer: RawAnswer): void {
 function read(answer: RawAnswer, as: Says): Says {
   const [type] = valuesOf(answer, "content-type");
   if (as === "json") {
-    expect(type).toMatch(/^application\/(problem\+)?json\b/);
+    expect(type).toMatch(/^application\/json\b/);
     return typeof JSON.parse(answer.body.toString()) === "object" ? "json" : [];
+  }
+  if (as === "problem") {
+    expect(type).toBe("application/problem+json");
+    const title = STATUS_CODES[answer.status];
+    const said = {
+      type: "about:blank",
+      title,
+      status: answer.status,
+      detail: title,
+      message: title,
+    };
+    expect(JSON.parse(answer.body.toString())).toMatchObject(said);
+    return "problem";
   }
   expect(type).toBe("application/octet-stream");
   if (typeof as !== "string") return decodeVerdicts(answer.body);

@@ -9,6 +9,7 @@ import {
   decodeVerdicts,
   encodeVersion1,
   encodeVersion2,
+  unknownSensorType,
   version2,
   webhook,
 } from "../support/messages.ts";
@@ -79,7 +80,7 @@ const refused: readonly [string, Record<string, string>, Uint8Array | string, nu
   [
     "a sensor type from the future",
     { ...octets, ...version2 },
-    encodeVersion2([{ meta: { cellId: 1, ts }, type: 33, value: decimal(1) }]),
+    encodeVersion2([{ meta: { cellId: 1, ts }, type: unknownSensorType, value: decimal(1) }]),
     400,
     "unsupported_sensor",
   ],
@@ -180,6 +181,14 @@ describe("an upload that can't be placed", () => {
     expect(kept).toMatchObject([{ path: url, body: Buffer.from(payload) }]);
   });
 
+  it("is kept with no more of an endless path than tells its door", async () => {
+    const url = `${"/".repeat(5000)}api/sensor/`;
+    const kept = await quarantinedBy(api.db, async () => {
+      expect((await api.inject(post(url, octets, "xx"))).statusCode).toBe(400);
+    });
+    expect(kept[0]!.path).toHaveLength(200);
+  });
+
   it("is kept without the sender's secrets", async () => {
     const secrets = { "x-api-key": "k", authorization: "Bearer t", cookie: "c=1" };
     const kept = await quarantinedBy(api.db, async () => {
@@ -229,7 +238,7 @@ describe("a version-2 message", () => {
     const meta = { cellId, ts };
     const message = encodeVersion2([
       { meta, type: 10, value: decimal(1), idx: 1 },
-      { meta, type: 99, value: decimal(1), idx: 2 },
+      { meta, type: unknownSensorType, value: decimal(1), idx: 2 },
       { meta, type: 10, idx: 3 },
       { type: 10, value: decimal(1), idx: 4 },
     ]);

@@ -65,10 +65,13 @@ describe("a version-1 upload", () => {
 });
 
 describe("a version-2 upload", () => {
-  it("knows the 32 types of the hardware, by number", () => {
-    expect(sensorTypes.map(({ number }) => number)).toEqual(
-      Array.from({ length: 32 }, (_, index) => index + 1),
+  it("knows the 32 types of the hardware by number, and each number and name once", () => {
+    const numbers = sensorTypes.map(({ number }) => number);
+    expect(numbers).toEqual(
+      expect.arrayContaining(Array.from({ length: 32 }, (_, index) => index + 1)),
     );
+    expect(new Set(numbers).size).toBe(sensorTypes.length);
+    expect(new Set(sensorTypes.map(({ name }) => name)).size).toBe(sensorTypes.length);
   });
 
   it.each(sensorTypes)("stores $name", async ({ number, name, measurement, unit }) => {

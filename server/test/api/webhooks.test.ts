@@ -65,6 +65,7 @@ describe("a webhook of The Things Stack", () => {
     ["a clock synchronisation", webhook({ f_port: 202, frm_payload: "AQ==" }), /timesync/],
     ["no port", webhook({ frm_payload: "AQ==" }), /f_port/],
     ["no uplink", { end_device_ids: { device_id: "x" }, join_accept: {} }, /uplink_message/],
+    ["an uplink that is null", { end_device_ids: {}, uplink_message: null }, /uplink_message/],
     ["a payload of another kind", webhook({ decoded_payload: { battery: 3.7 } }), /f_port/],
   ])("answers 200 and stores nothing for %s", async (_, body, sentence) => {
     const added = await rowsAdded(api.db, async () => {
@@ -87,8 +88,8 @@ describe("a measurement that the network decoded, without a port", () => {
     expect(await readSensor(api, cellId, flow)).toMatchObject({ data: [7.5], timestamp: [ts] });
   });
 
-  it("is stored at the time of its arrival where it has none", async () => {
-    expect((await api.postJson("/api/sensor/", decoded({}))).statusCode).toBe(200);
+  it.each([{}, { ts: null }])("is stored at the time of its arrival: %o", async (timeless) => {
+    expect((await api.postJson("/api/sensor/", decoded(timeless))).statusCode).toBe(200);
     const read = await readSensor(api, cellId, flow);
     expect(read).toMatchObject({ data: [7.5], timestamp: [uplinkReceivedAt] });
   });

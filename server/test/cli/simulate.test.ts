@@ -8,6 +8,7 @@ import { measurementTypes } from "@ents-backend/schemas/measurement";
 import { sensorTypes, type SensorTypeName, type Stream } from "@ents-backend/schemas/sensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { valueAt, type Signal } from "../../src/cli/simulate/signal.ts";
+import { Tally } from "../../src/cli/simulate/tally.ts";
 import { encodableTypes, encodeMeasurement } from "../../src/ingest/codecs/encode.ts";
 import { createCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
@@ -32,7 +33,12 @@ beforeAll(async () => {
 
 describe("ents-backend simulate batch", () => {
   it.each([
-    { version: 2, sensors: "all", uploads: 2, streams: sensorTypes as readonly Stream[] },
+    {
+      version: 2,
+      sensors: "all",
+      uploads: Math.ceil(sensorTypes.length / 16),
+      streams: sensorTypes as readonly Stream[],
+    },
     { version: 1, sensors: "all-v1", uploads: encodableTypes.length, streams: streamsOfVersion1 },
   ])("uploads every sensor of version $version", async ({ sensors, uploads, streams }) => {
     const cell = await newCell(api);
@@ -167,6 +173,18 @@ describe("ents-backend simulate stream", () => {
     expect(await output).toMatch(/^1 uploads stored, with 1 readings/);
     expect(code).toBe(0);
     expect((await api.get(`/api/cell/${cell}/sensors`)).json()).toHaveLength(1);
+  });
+});
+
+describe("Tally", () => {
+  it("tells the latency of the latest 10 000 answers", () => {
+    const tally = new Tally();
+    const origin = { cellId: 1, loggerId: 1, ts: 0 };
+    const upload = { ...origin, version: 2, body: new Uint8Array(), readings: 1 } as const;
+    for (let at = 0; at < 30_000; at++)
+      tally.add({ upload, latency_ms: at < 20_000 ? 900 : 7, failure: undefined });
+    expect(tally.summary()).toContain("30000 uploads stored, with 30000 readings");
+    expect(tally.summary()).toContain("latency: p50 7.0 ms, p99 7.0 ms");
   });
 });
 

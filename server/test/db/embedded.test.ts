@@ -9,10 +9,11 @@ import {
   readFile,
   rm,
   stat,
+  symlink,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
@@ -21,6 +22,8 @@ import { findBinaries } from "../../src/db/binaries.ts";
 import { type EmbeddedDatabase, startEmbedded } from "../../src/db/embedded.ts";
 import { isServerOf, readLockFile } from "../../src/db/postmaster.ts";
 import { chooseLauncher } from "../../src/db/unprivileged.ts";
+import { KnownError } from "../../src/lib/errors.ts";
+import { readOrCreateSecret } from "../../src/lib/secret-file.ts";
 
 // A new database takes a second, and several on a busy machine some more.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -259,6 +262,27 @@ describe("after a crash", () => {
   });
 });
 
+describe("a data directory that can't be used", () => {
+  it.each([
+    ["is a file", "file", "EEXIST"],
+    ["lies below a file", "file/data", "EEXIST"],
+    ["is a link to nowhere", "link", "EEXIST"],
+    ["lies where none can be made", "/proc/data", ""],
+    ["lies far below such a place", "/proc/data/of/ours", ""],
+  ])("that %s is named in one sentence", async (_, path, code) => {
+    const directory = await emptyDirectory();
+    await writeFile(join(directory, "file"), "");
+    await symlink(join(directory, "nowhere", "else"), join(directory, "link"));
+    await expectUnusable(resolve(directory, path), code);
+  });
+
+  it.skipIf(isRoot)("that is closed to us is named too", async () => {
+    const directory = await emptyDirectory();
+    await chmod(directory, 0o555);
+    for (const path of [directory, join(directory, "data")]) await expectUnusable(path, "EACCES");
+  });
+});
+
 describe.skipIf(!isRoot)("as root", () => {
   it("works in a directory that others may not enter, and leaves it closed", async () => {
     const closed = await emptyDirectory();
@@ -303,6 +327,18 @@ describe.skipIf(!isRoot)("as root", () => {
     }
   });
 });
+
+async function expectUnusable(dataDir: string, code: string): Promise<void> {
+  const secret = readOrCreateSecret(join(dataDir, "jwt.secret"));
+  for (const outcome of await Promise.allSettled([startEmbedded({ dataDir, log }), secret])) {
+    const { reason } = outcome as PromiseRejectedResult;
+    expect(reason).toBeInstanceOf(KnownError);
+    expect(reason.message).toMatch(
+      `the data directory ${dataDir} can't be made or written (${code}`,
+    );
+    expect(reason.message).toContain("DATA_DIR");
+  }
+}
 
 async function emptyDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "embedded-"));

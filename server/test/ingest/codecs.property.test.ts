@@ -1,7 +1,7 @@
 import { ScalarType, type DescField, type DescMessage } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { measurementTypes } from "@ents-backend/schemas/measurement";
-import { sensorTypes } from "@ents-backend/schemas/sensor";
+import { findSensorTypeByNumber, sensorTypes } from "@ents-backend/schemas/sensor";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { codecs, type Format } from "../../src/ingest/codecs/codecs.ts";
@@ -59,7 +59,7 @@ const version2 = fc
   .array(
     fc.record({
       meta,
-      type: fc.integer({ min: 1, max: sensorTypes.length }),
+      type: fc.constantFrom(...sensorTypes.map(({ number }) => number)),
       value: version2Value,
       idx: uint32,
     }),
@@ -185,7 +185,7 @@ describe("measurement/v2", () => {
           measurements.map(({ value }) => [value.value + 0]),
         );
         expect(read.map(({ values }) => values[0]!.stream)).toEqual(
-          measurements.map(({ type }) => sensorTypes[type - 1]),
+          measurements.map(({ type }) => findSensorTypeByNumber(type)),
         );
         expect(read).toMatchObject(
           measurements.map(({ meta: origin, idx }) => ({ ...toOrigin(origin), idx })),

@@ -2,10 +2,21 @@ import { describe, expect, it } from "vitest";
 import { codecs, type Format } from "../../src/ingest/codecs/codecs.ts";
 import { Refusal, SensorError } from "../../src/ingest/refusal.ts";
 import type { Measurement } from "../../src/ingest/uplink.ts";
-import { base64, webhook } from "../support/messages.ts";
+import {
+  base64,
+  decimal,
+  encodeVersion2,
+  unknownSensorType,
+  webhook,
+} from "../support/messages.ts";
 
 /** A value as `name measurement unit data_type value`. */
 type Row = readonly [stream: string, type: "int" | "float", value: number];
+
+/** A measurement of a type that nobody knows yet. */
+const ofTheFuture = Buffer.from(
+  encodeVersion2([{ type: unknownSensorType, value: decimal(1), idx: 7 }]),
+).toString("hex");
 
 /** Cell 3, logger 9, 2024-01-15T11:10:00Z. */
 const meta = "0a0a080310091888a594ad06";
@@ -250,7 +261,7 @@ describe("measurement/v2", () => {
     ["a measurement without a value", `${meta}1a021001`, [[0, SensorError.invalid]]],
     [
       "a type of the future, which alone is at fault",
-      `${meta}1a0b100129000000000000f03f1a0d102129000000000000f03f3007`,
+      `${meta}1a0b100129000000000000f03f${ofTheFuture}`,
       [
         [0, SensorError.ok],
         [7, SensorError.unsupported],

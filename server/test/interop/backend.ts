@@ -35,6 +35,7 @@ export function useBackend(): Backend {
     HOST: "localhost",
     DATA_DIR: directory,
     LOG_LEVEL: "error",
+    DEFAULT_UPLOAD_POLICY: "open",
   });
   const backend: Backend = {
     get url() {

@@ -1,4 +1,4 @@
-import { sensorTypes } from "@ents-backend/schemas/sensor";
+import type { SensorType } from "@ents-backend/schemas/sensor";
 import { expect } from "vitest";
 import { ask } from "./python.ts";
 
@@ -33,6 +33,11 @@ export interface Repeated {
   readonly measurements: { readonly type: string; readonly decimal: number }[];
 }
 
+/** The sensor types that the package knows. */
+export async function packageTypes(): Promise<SensorType[]> {
+  return await ask("describe.py");
+}
+
 /** Reads a cell, by its name; the client joins paths to its base as documented, with a slash too many. */
 export async function readCell(
   url: string,
@@ -54,18 +59,19 @@ export async function decode<Message>(
   );
 }
 
-/** Expects that a cell holds what was sent to it each hour, every sensor type of it, and nothing else. */
+/** Expects that a cell holds what was sent to it each hour, of every type that the package knows, and nothing else. */
 export async function expectRepeated(
   url: string,
   cell: string,
   sent: readonly Repeated[],
 ): Promise<void> {
+  const types = await packageTypes();
   const readings = sent.flatMap(({ measurements }) => measurements);
   const values = (type: string): number[] =>
     readings.filter((reading) => reading.type === type).map(({ decimal }) => decimal);
-  const names = sensorTypes.map((type) => [type.name, type.measurement] as const);
+  const names = types.map((type) => [type.name, type.measurement] as const);
   const answer = await readCell(url, cell, names);
-  for (const [at, type] of sensorTypes.entries()) {
+  for (const [at, type] of types.entries()) {
     const sentValues = values(type.name);
     expect(answer.sensors[at], type.name).toEqual({
       timestamp: hours,

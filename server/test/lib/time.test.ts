@@ -105,3 +105,12 @@ describe("a formatted time", () => {
     ]);
   });
 });
+
+describe("a text that is far too long", () => {
+  it("is no time, and that is seen at once", () => {
+    const started = performance.now();
+    for (const text of ["T".repeat(200_000), `2024-01-15T${"0".repeat(200_000)} 00:00`])
+      expect(parseTime(text)).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+});

@@ -12,6 +12,8 @@ import { silentLog } from "./log.ts";
 export interface TestApi {
   readonly app: FastifyInstance;
   readonly db: Db;
+  /** For programs that connect to its database by themselves. */
+  readonly databaseUrl: string;
   /** Unix seconds; the server's clock reads this. */
   now: number;
   get(url: string): Promise<LightMyRequestResponse>;
@@ -35,6 +37,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     provider: new IdentityProvider(undefined, Buffer.alloc(32)),
     settings: {
       publicUrl: "http://localhost:8000",
+      trustProxy: false,
       registrationOpen: true,
       defaultUploadPolicy: "key",
     },
@@ -62,6 +65,9 @@ export function useApi(
     },
     get db() {
       return database.db;
+    },
+    get databaseUrl() {
+      return database.url;
     },
     inject,
     get: async (url) => await inject({ method: "GET", url }),

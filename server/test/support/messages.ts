@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { sensorTypes } from "@ents-backend/schemas/sensor";
 import { MeasurementSchema } from "../../src/ingest/codecs/proto/measurement_pb.js";
 import {
   RepeatedSensorMeasurementsSchema,
@@ -34,6 +35,9 @@ export function encodeVersion2(
     create(RepeatedSensorMeasurementsSchema, { measurements: [...measurements], ...message }),
   );
 }
+
+/** The number of a sensor type that is not known yet. */
+export const unknownSensorType = Math.max(...sensorTypes.map(({ number }) => number)) + 1;
 
 /** A decimal value for a version-2 message. */
 export function decimal(value: number) {

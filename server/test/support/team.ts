@@ -35,3 +35,14 @@ export async function newTeam(api: TestApi, visibility: Visibility): Promise<Tea
   await addMember(api.db, id, viewer.id, "viewer");
   return { id, name, owner, editor, viewer, stranger, admin, nobody: undefined };
 }
+
+/** Gives two users a cell in common: by that they may be told of each other. */
+export async function acquaint(
+  { db }: Pick<TestApi, "db">,
+  owner: Pick<TestUser, "id">,
+  friend: Pick<TestUser, "id">,
+): Promise<void> {
+  const name = `in common ${randomUUID()}`;
+  const { id } = await createCell(db, { name, uploadPolicy: "open", userId: owner.id });
+  await addMember(db, id, friend.id, "viewer");
+}

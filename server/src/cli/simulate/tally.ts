@@ -3,10 +3,14 @@ import type { Failure, Outcome } from "./send.ts";
 /** How many failures are told one by one. */
 const mostTold = 5;
 
+/** Of how many answers, the latest ones, latencies are kept: a stream may run for months. */
+const mostLatencies = 10_000;
+
 /** Counts what becomes of uploads. */
 export class Tally {
   readonly #start = performance.now();
   readonly #latencies_ms: number[] = [];
+  #answers = 0;
   readonly #failures = new Map<string, number>();
   uploads = 0;
   readings = 0;
@@ -15,7 +19,8 @@ export class Tally {
   /** @returns what to tell of it: the first few failures, and that there are more */
   add({ upload, latency_ms, failure }: Outcome): string | undefined {
     this.uploads++;
-    if (!failure || failure.status !== undefined) this.#latencies_ms.push(latency_ms);
+    if (!failure || failure.status !== undefined)
+      this.#latencies_ms[this.#answers++ % mostLatencies] = latency_ms;
     if (!failure) {
       this.readings += upload.readings;
       return undefined;

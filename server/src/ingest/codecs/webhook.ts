@@ -1,4 +1,4 @@
-import { Type, type Static } from "typebox";
+import { Type, type Static, type TSchema } from "typebox";
 import { undecodable, unknownPort } from "../refusal.ts";
 import type { Decoded } from "../uplink.ts";
 import { decodeMeasurement } from "./measurement.ts";
@@ -6,9 +6,13 @@ import { parser } from "./parse.ts";
 import { decodePlain } from "./plain.ts";
 import { decodeRepeated } from "./repeated.ts";
 
+/** What is null is not there. */
+const maybe = <Schema extends TSchema>(schema: Schema) =>
+  Type.Optional(Type.Union([schema, Type.Null()]));
+
 const Webhook = Type.Object({
   received_at: Type.Optional(Type.String()),
-  uplink_message: Type.Optional(
+  uplink_message: maybe(
     Type.Object({
       f_port: Type.Optional(Type.Integer()),
       frm_payload: Type.Optional(Type.String()),
@@ -60,10 +64,13 @@ function decodeByNetwork({ uplink_message: uplink, received_at }: Webhook): Deco
   const payload = uplink?.decoded_payload;
   if (!isMeasurement(payload)) return { ignored: "Missing uplink_message or f_port." };
   const receivedAt = Math.floor(Date.parse(uplink?.received_at ?? received_at ?? "") / 1000);
-  return decodePlain(Number.isNaN(receivedAt) ? payload : { ts: receivedAt, ...payload });
+  const hasTime = payload.ts !== undefined && payload.ts !== null;
+  return decodePlain(
+    hasTime || Number.isNaN(receivedAt) ? payload : { ...payload, ts: receivedAt },
+  );
 }
 
-function isMeasurement(payload: unknown): payload is object {
+function isMeasurement(payload: unknown): payload is { readonly ts?: unknown } {
   return typeof payload === "object" && payload !== null && "type" in payload && "data" in payload;
 }
 
