@@ -81,21 +81,6 @@ export function isDatabaseAway(error: unknown): boolean {
   );
 }
 
-/**
- * Runs a transaction again when PostgreSQL has given it up for another one's sake: a deadlock, or a serialisation
- * failure. Source: PostgreSQL's error codes, class 40.
- */
-export async function retryCollisions<T>(run: () => Promise<T>, tries = 3): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    const collided =
-      error instanceof Error && "code" in error && String(error.code).startsWith("40");
-    if (!collided || tries <= 1) throw error;
-    return await retryCollisions(run, tries - 1);
-  }
-}
-
 /** Whether a row is refused because another one has its name. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "23505";

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { retryCollisions, type Db } from "./connect.ts";
+import type { Db } from "./connect.ts";
 
 /** Runs a change as one transaction: from the start again, when it collides with another one. */
 export async function transact<T>(db: Db, run: (transaction: Db) => Promise<T>): Promise<T> {
@@ -20,4 +20,19 @@ export async function holdRow(
   await sql`select from ${sql.table(table)} where id = ${id} for no key update`.execute(
     transaction,
   );
+}
+
+/**
+ * Runs a transaction again when PostgreSQL has given it up for another one's sake: a deadlock, or a serialisation
+ * failure. Source: PostgreSQL's error codes, class 40.
+ */
+async function retryCollisions<T>(run: () => Promise<T>, tries = 3): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const collided =
+      error instanceof Error && "code" in error && String(error.code).startsWith("40");
+    if (!collided || tries <= 1) throw error;
+    return await retryCollisions(run, tries - 1);
+  }
 }

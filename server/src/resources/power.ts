@@ -1,20 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
-import { requireReadable } from "../auth/access.ts";
-import { readStreams } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
-import {
-  CellParameter,
-  formatTimestamps,
-  plainJson,
-  ReadingQuery,
-  Timestamps,
-  toQuery,
-  Values,
-} from "./query.ts";
+import { CellParameter, plainJson, ReadingQuery, readSpan, Timestamps, Values } from "./query.ts";
 
 const Power = Type.Object({ timestamp: Timestamps, v: Values, i: Values, p: Values });
 
@@ -40,15 +30,9 @@ export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     { schema, serializerCompiler: plainJson },
     async ({ params, query, caller }) => {
       const streams = [powerStreams.v, powerStreams.i, powerStreams.p];
-      await requireReadable(deps.db, caller, params.cell);
-      const { timestamp, columns } = await readStreams(
-        deps.reads,
-        params.cell,
-        streams,
-        toQuery(query, deps.clock()),
-      );
+      const { timestamp, columns } = await readSpan(deps, caller, params.cell, streams, query);
       const [v, i, p] = columns;
-      return { timestamp: formatTimestamps(timestamp, query), v: v!, i: i!, p: p! };
+      return { timestamp, v: v!, i: i!, p: p! };
     },
   );
 };

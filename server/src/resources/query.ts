@@ -1,9 +1,13 @@
+import type { Stream } from "@ents-backend/schemas/sensor";
 import type { FastifySerializerCompiler } from "fastify";
 import { Type, type Static } from "typebox";
+import { requireReadable } from "../auth/access.ts";
+import type { Caller } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
 import { formatIso, formatRfc1123, parseTime } from "../lib/time.ts";
+import type { ReadingDeps } from "./deps.ts";
 import { resamples, type Range } from "../timeseries/resample.ts";
-import type { Query } from "../timeseries/read.ts";
+import { readStreams, type Query } from "../timeseries/read.ts";
 
 const invalidTime = defineError(
   "invalid",
@@ -66,6 +70,23 @@ export function formatTimestamps(
 ): (string | number)[] {
   if (timestamps === "unix") return [...seconds];
   return seconds.map(timestamps === "iso" ? formatIso : formatRfc1123);
+}
+
+/**
+ * Reads some streams of a cell, side by side, for who may read it.
+ *
+ * @throws KnownError when the cell is private and not the caller's to read, or a time can't be read
+ */
+export async function readSpan(
+  { db, reads, clock }: ReadingDeps,
+  caller: Caller,
+  cellId: number,
+  streams: readonly Stream[],
+  query: ReadingQuery,
+): Promise<{ timestamp: (string | number)[]; columns: (number | null)[][] }> {
+  await requireReadable(db, caller, cellId);
+  const { timestamp, columns } = await readStreams(reads, cellId, streams, toQuery(query, clock()));
+  return { timestamp: formatTimestamps(timestamp, query), columns };
 }
 
 function toRange(startTime: string | undefined, endTime: string | undefined, now: number): Range {

@@ -1,20 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
-import { requireReadable } from "../auth/access.ts";
-import { readStreams } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
-import {
-  CellParameter,
-  formatTimestamps,
-  plainJson,
-  ReadingQuery,
-  Timestamps,
-  toQuery,
-  Values,
-} from "./query.ts";
+import { CellParameter, plainJson, ReadingQuery, readSpan, Timestamps, Values } from "./query.ts";
 
 const Teros = Type.Object({
   timestamp: Timestamps,
@@ -49,16 +39,10 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     { schema, serializerCompiler: plainJson },
     async ({ params, query, caller }) => {
       const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
-      await requireReadable(deps.db, caller, params.cell);
-      const { timestamp, columns } = await readStreams(
-        deps.reads,
-        params.cell,
-        streams,
-        toQuery(query, deps.clock()),
-      );
+      const { timestamp, columns } = await readSpan(deps, caller, params.cell, streams, query);
       const [vwc, temp, ec, raw_vwc] = columns;
       return {
-        timestamp: formatTimestamps(timestamp, query),
+        timestamp,
         vwc: vwc!,
         temp: temp!,
         ec: ec!.map((value) => (value === null ? null : Math.trunc(value))),
