@@ -47,6 +47,22 @@ export interface ReadingTable {
   sensor_id: number;
 }
 
+export interface ConflictTable extends ReadingTable {
+  kept_value: number | null;
+  kept_received_at: Instant | null;
+  kept_logger_id: number | null;
+}
+
+export interface RollupTable {
+  bucket: Instant;
+  sum: number;
+  min: number | null;
+  max: number | null;
+  count: number;
+  readings: number;
+  sensor_id: number;
+}
+
 export interface LoggerSightingTable {
   logger_id: number;
   cell_id: number;
@@ -166,7 +182,9 @@ export interface Tables {
   logger: LoggerTable;
   sensor: SensorTable;
   reading: ReadingTable;
-  reading_conflict: ReadingTable;
+  reading_conflict: ConflictTable;
+  rollup_hour: RollupTable;
+  rollup_day: RollupTable;
   logger_sighting: LoggerSightingTable;
   quarantine: QuarantineTable;
   account: AccountTable;

@@ -38,6 +38,8 @@ async function deleteBatch(db: Db, sensorId: number): Promise<number> {
     );
     const range = sql`sensor_id = ${sensorId} and ts <= coalesce(${last[0]?.end ?? null}::timestamptz, 'infinity')`;
     await sql`delete from reading_conflict where ${range}`.execute(transaction);
+    for (const rollup of ["rollup_hour", "rollup_day"] as const)
+      await transaction.deleteFrom(rollup).where("sensor_id", "=", sensorId).execute();
     const { numAffectedRows } = await sql`delete from reading where ${range}`.execute(transaction);
     return Number(numAffectedRows);
   });

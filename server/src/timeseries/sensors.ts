@@ -1,6 +1,7 @@
 import { powerStream, type DataType, type Stream } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { transact } from "../db/transact.ts";
 
 /** A stream of readings of one cell. */
 export interface Sensor {
@@ -64,8 +65,11 @@ export async function ensureSensors(db: Db, wanted: readonly WantedSensor[]): Pr
     (sensor) => known.get(sensorKey(sensor)) === undefined || widens(sensor, known),
   );
   if (missing.length > 0) {
-    await lockCells(db, wanted);
-    for (const [key, row] of await upsertSensors(db, missing)) known.set(key, row);
+    const made = await transact(db, async (transaction) => {
+      await lockCells(transaction, wanted);
+      return await upsertSensors(transaction, missing);
+    });
+    for (const [key, row] of made) known.set(key, row);
   }
   return wanted.map((sensor) => known.get(sensorKey(sensor))!.id);
 }

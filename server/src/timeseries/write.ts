@@ -2,7 +2,7 @@ import { powerStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream, type DataType, type Stream } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { transact } from "../db/transact.ts";
+import { retryCollisions } from "../db/transact.ts";
 import { ensureSensors } from "./sensors.ts";
 
 /** A reading that has its place: its cell exists and takes it. */
@@ -26,163 +26,149 @@ export interface Written {
   readonly conflicting: number;
 }
 
+/** Stores readings, all or none, as `writeGroups` does. */
+export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
+  const [written] = await writeGroups(db, [readings]);
+  return written!;
+}
+
 /**
- * Stores readings, all or none. (sensor, instant) is the key: what comes again changes nothing, and of two
- * values the first stays while the second is kept beside it, as a conflict. Power, the product of a voltage
- * and a current, is stored as soon as both halves of an instant are there.
+ * Stores groups of readings, all or none, in one transaction. (sensor, instant) is the key: what comes again
+ * changes nothing, and of two values the first stays while the second is kept beside it, as a conflict. Power, the
+ * product of a voltage and a current, is stored as soon as both halves of an instant are there. Rollups by hour and
+ * day follow from the rows that were new.
  *
  * Answers after the commit.
+ *
+ * @returns what became of each group, in order
  */
-export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
-  if (readings.length === 0) return { stored: 0, repeated: 0, conflicting: 0 };
+export async function writeGroups(
+  db: Db,
+  groups: readonly (readonly NewReading[])[],
+): Promise<Written[]> {
+  const readings = groups.flat();
+  if (readings.length === 0) return groups.map(() => ({ stored: 0, repeated: 0, conflicting: 0 }));
   const halves = readings.filter(isHalfOfPower);
-  return await transact(db, async (transaction) => {
-    const rows = await toRows(transaction, readings);
-    const powerIds = await lockPower(transaction, halves);
-    const stored = await insertNew(transaction, rows);
-    const conflicting = stored < rows.ts.length ? await insertConflicts(transaction, rows) : 0;
-    await insertPower(transaction, powerIds, halves);
-    await insertSightings(transaction, readings);
-    return { stored, repeated: rows.ts.length - stored - conflicting, conflicting };
+  const known = await retryCollisions(async () => {
+    const [ids, powerIds] = await findSensorIds(db, readings, halves);
+    // Transactions that insert the same keys must take them in the same order, or they wait for each other.
+    const order = orderByKey(ids, readings);
+    const { old, conflicting } = await store(db, {
+      rows: order.map((at) => ({ ...readings[at]!, sensorId: ids[at]! })),
+      instants: instantsOf(halves, powerIds),
+      sightings: sightingsIn(readings),
+    });
+    return { old: old.map((at) => order[at]!), conflicting: conflicting.map((at) => order[at]!) };
   });
+  return countByGroup(groups, new Set(known.old), new Set(known.conflicting));
 }
 
-/** One array a column, which is how PostgreSQL takes many rows with one plan; ordered by the key. */
-interface Rows {
-  readonly sensorId: number[];
-  readonly ts: number[];
-  readonly value: (number | null)[];
-  readonly receivedAt: number[];
-  readonly loggerId: (number | null)[];
+/** The numbers of the readings' sensors, and of the power that each half belongs to. */
+async function findSensorIds(
+  db: Db,
+  readings: readonly NewReading[],
+  halves: readonly NewReading[],
+): Promise<[ofReadings: number[], ofPower: number[]]> {
+  const powers = halves.map(
+    ({ cellId }) => ({ cellId, stream: powerStreams.p, dataType: "float" }) as const,
+  );
+  const ids = await ensureSensors(db, [...readings, ...powers]);
+  return [ids.slice(0, readings.length), ids.slice(readings.length)];
 }
 
-async function toRows(db: Db, readings: readonly NewReading[]): Promise<Rows> {
-  const ids = await ensureSensors(db, readings);
-  // Transactions that insert the same keys must take them in the same order, or they wait for each other.
-  const order = ids
+function orderByKey(ids: readonly number[], readings: readonly NewReading[]): number[] {
+  return ids
     .map((_, at) => at)
     .sort((a, b) => ids[a]! - ids[b]! || readings[a]!.ts - readings[b]!.ts || a - b);
-  return {
-    sensorId: order.map((at) => ids[at]!),
-    ts: order.map((at) => readings[at]!.ts),
-    value: order.map((at) => readings[at]!.value),
-    receivedAt: order.map((at) => readings[at]!.receivedAt),
-    loggerId: order.map((at) => readings[at]!.loggerId),
-  };
 }
 
-/** The rows as a table that statements can select from. */
-function asTable({ sensorId, ts, value, receivedAt, loggerId }: Rows) {
-  return sql`(
-    select sensor_id, to_timestamp(ts) as ts, value, to_timestamp(received_at) as received_at, logger_id
-    from unnest(${sensorId}::int[], ${ts}::float8[], ${value}::float8[], ${receivedAt}::float8[], ${loggerId}::bigint[])
-      as input (sensor_id, ts, value, received_at, logger_id)
-  ) as input`;
+interface Row extends NewReading {
+  readonly sensorId: number;
 }
 
-async function insertNew(db: Db, rows: Rows): Promise<number> {
-  const result = await sql`
-    insert into reading (sensor_id, ts, value, received_at, logger_id)
-    select sensor_id, ts, value, received_at, logger_id from ${asTable(rows)}
-    on conflict (sensor_id, ts) do nothing`.execute(db);
-  return Number(result.numAffectedRows ?? 0);
+/** An instant of a cell that a voltage or a current came for. */
+interface PowerInstant {
+  readonly powerId: number;
+  readonly ts: number;
+  /** Whether the other half didn't come with it. */
+  readonly alone: boolean;
 }
 
-/** @returns how many of the rows have another value than the one that is stored */
-async function insertConflicts(db: Db, rows: Rows): Promise<number> {
-  const { rows: counted } = await sql<{ count: number }>`
-    with conflicting as (
-      select input.* from ${asTable(rows)} join reading using (sensor_id, ts)
-      where reading.value is distinct from input.value
-    ), kept as (
-      insert into reading_conflict (sensor_id, ts, value, received_at, logger_id)
-      select sensor_id, ts, value, received_at, logger_id from conflicting
-      order by sensor_id, ts, value
-      on conflict do nothing
-    )
-    select count(*) as count from conflicting`.execute(db);
-  return counted[0]!.count;
+interface Sighting {
+  readonly loggerId: number;
+  readonly cellId: number;
+  readonly receivedAt: number;
 }
 
-/**
- * Finds or makes the power sensors of the cells that voltages or currents came for, and locks them until the
- * commit: two transactions that bring one half each must not both miss the other's.
- */
-async function lockPower(db: Db, halves: readonly NewReading[]): Promise<number[]> {
-  if (halves.length === 0) return [];
-  const cellIds = [...new Set(halves.map(({ cellId }) => cellId))];
-  const ids = await ensureSensors(
-    db,
-    cellIds.map((cellId) => ({ cellId, stream: powerStreams.p, dataType: "float" })),
-  );
-  await sql`select from sensor where id = any(${ids}::int[]) order by id for no key update`.execute(
-    db,
-  );
-  return ids;
+/** @returns which of the rows were there, and which of them with another value */
+async function store(
+  db: Db,
+  {
+    rows,
+    instants,
+    sightings,
+  }: {
+    readonly rows: readonly Row[];
+    readonly instants: readonly PowerInstant[];
+    readonly sightings: readonly Sighting[];
+  },
+): Promise<{ old: number[]; conflicting: number[] }> {
+  const lone = new Set(instants.filter(({ alone }) => alone).map(({ powerId }) => powerId));
+  const { v, i } = powerStreams;
+  const result = await sql<{ old: number[]; conflicting: number[] }>`
+    select old, conflicting from store_readings(
+      ${rows.map(({ sensorId }) => sensorId)}, ${rows.map(({ ts }) => ts)}, ${rows.map(({ value }) => value)},
+      ${rows.map(({ receivedAt }) => receivedAt)}, ${rows.map(({ loggerId }) => loggerId)},
+      ${instants.map(({ powerId }) => powerId)}, ${instants.map(({ ts }) => ts)},
+      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${[...lone]},
+      ${sightings.map(({ loggerId }) => loggerId)}, ${sightings.map(({ cellId }) => cellId)},
+      ${sightings.map(({ receivedAt }) => receivedAt)}
+    )`.execute(db);
+  const { old, conflicting } = result.rows[0]!;
+  return { old: old.map((nth) => nth - 1), conflicting: conflicting.map((nth) => nth - 1) };
 }
 
 function isHalfOfPower({ stream }: NewReading): boolean {
   return isSameStream(stream, powerStreams.v) || isSameStream(stream, powerStreams.i);
 }
 
-/**
- * mV·µA/1000 = µW. PostgreSQL fails where a product leaves the range of its numbers, and a corrupted message must
- * not take others with it: what is next to nothing has no power, and what is past all bounds has none to tell.
- */
-const product = sql`case when least(abs(v.value), abs(i.value)) < 1e-150 then 0 else v.value * i.value / 1000 end`;
-const isBounded = sql`greatest(abs(v.value), abs(i.value)) < 1e50`;
-
-/**
- * Fills in p = v·i at the instants of some halves, where the other is known and p is not. `offset 0` keeps the
- * planner at one look at the key per instant: free to join, it reads the cell's whole history.
- */
-async function insertPower(
-  db: Db,
-  powerIds: readonly number[],
-  halves: readonly NewReading[],
-): Promise<void> {
-  if (halves.length === 0) return;
-  const instants = [...new Set(halves.map(({ ts }) => ts))];
-  await sql`
-    insert into reading (sensor_id, ts, value, received_at, logger_id)
-    select power.id, v.ts, ${product}, greatest(v.received_at, i.received_at), v.logger_id
-    from sensor power
-    join sensor voltage on voltage.cell_id = power.cell_id and ${is("voltage", powerStreams.v)}
-    join sensor current on current.cell_id = power.cell_id and ${is("current", powerStreams.i)}
-    cross join (select to_timestamp(ts) as ts from unnest(${instants}::float8[]) as instant (ts)) as instant
-    cross join lateral (select * from reading where sensor_id = voltage.id and ts = instant.ts offset 0) as v
-    cross join lateral (select * from reading where sensor_id = current.id and ts = instant.ts offset 0) as i
-    where power.id = any(${powerIds}::int[]) and v.value is not null and i.value is not null and ${isBounded}
-    order by power.id, v.ts
-    on conflict (sensor_id, ts) do nothing`.execute(db);
+function instantsOf(halves: readonly NewReading[], powerIds: readonly number[]): PowerInstant[] {
+  const names = new Map<string, Set<string>>();
+  const instants = new Map<string, { powerId: number; ts: number }>();
+  halves.forEach(({ ts, stream }, at) => {
+    const key = `${powerIds[at]!} ${ts}`;
+    instants.set(key, { powerId: powerIds[at]!, ts });
+    names.set(key, (names.get(key) ?? new Set()).add(stream.name));
+  });
+  return [...instants].map(([key, instant]) => ({ ...instant, alone: names.get(key)!.size < 2 }));
 }
 
-/** Whether a row of the table `sensor` is of a stream. */
-function is(alias: string, { name, measurement }: Stream) {
-  return sql`${sql.ref(`${alias}.name`)} = ${name} and ${sql.ref(`${alias}.measurement`)} = ${measurement}`;
+/** Which logger numbers have written to which cells, registered or not. */
+function sightingsIn(readings: readonly NewReading[]): Sighting[] {
+  const seen = new Map<string, Sighting>();
+  for (const { loggerId, cellId, receivedAt } of readings) {
+    const key = `${loggerId} ${cellId}`;
+    if (loggerId !== null && !seen.has(key)) seen.set(key, { loggerId, cellId, receivedAt });
+  }
+  return [...seen.values()].sort((a, b) => a.loggerId - b.loggerId || a.cellId - b.cellId);
 }
 
-/** Remembers which logger numbers have written to which cells, registered or not. */
-async function insertSightings(db: Db, readings: readonly NewReading[]): Promise<void> {
-  const seen = new Map(
-    readings.flatMap(({ loggerId, cellId, receivedAt }) =>
-      loggerId === null
-        ? []
-        : [[`${loggerId} ${cellId}`, { loggerId, cellId, receivedAt }] as const],
-    ),
-  );
-  if (seen.size === 0) return;
-  await db
-    .insertInto("logger_sighting")
-    .values(
-      [...seen.entries()]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([, { loggerId, cellId, receivedAt }]) => ({
-          logger_id: loggerId,
-          cell_id: cellId,
-          first_received_at: new Date(receivedAt * 1000),
-        })),
-    )
-    .onConflict((conflict) => conflict.columns(["logger_id", "cell_id"]).doNothing())
-    .execute();
+function countByGroup(
+  groups: readonly (readonly NewReading[])[],
+  old: ReadonlySet<number>,
+  conflicting: ReadonlySet<number>,
+): Written[] {
+  let start = 0;
+  return groups.map((group) => {
+    const places = group.map((_, at) => start + at);
+    start += group.length;
+    const inGroup = (some: ReadonlySet<number>) => places.filter((at) => some.has(at)).length;
+    const conflicts = inGroup(conflicting);
+    const known = inGroup(old);
+    return {
+      stored: group.length - known,
+      repeated: known - conflicts,
+      conflicting: conflicts,
+    };
+  });
 }

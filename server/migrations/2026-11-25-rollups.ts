@@ -1,0 +1,175 @@
+import { sql, type Kysely } from "kysely";
+
+/**
+ * Rollups by hour and day, kept by the statement that stores readings; the function that is that statement; an index
+ * that answers reads by itself; conflicts that name both values.
+ */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+/**
+ * A rollup's row changes with every reading that comes for its bucket: room in the pages keeps its versions beside
+ * each other, and out of the index.
+ */
+const rollup = (name: string, unit: "hour" | "day") => [
+  `create table ${name} (
+    bucket timestamptz not null,
+    sum double precision not null,
+    min double precision,
+    max double precision,
+    count integer not null,
+    readings integer not null,
+    sensor_id integer not null,
+    primary key (sensor_id, bucket)
+  ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05)`,
+  `comment on table ${name} is 'what the readings of each UTC ${unit} come to'`,
+  `comment on column ${name}.count is 'readings that sum, min and max are of: numbers below 1e150'`,
+  `comment on column ${name}.readings is 'all readings of the bucket, those without a value included'`,
+];
+
+/** Adds rows of (sensor_id, ts, value), new to \`reading\`, to a rollup. */
+const addTo = (name: string, unit: "hour" | "day", source: string) => `
+  insert into ${name} as kept (sensor_id, bucket, count, readings, sum, min, max)
+  select sensor_id, date_trunc('${unit}', ts, 'UTC') as bucket,
+    count(*) filter (where abs(value) < 1e150), count(*),
+    coalesce(sum(value) filter (where abs(value) < 1e150), 0),
+    min(value) filter (where abs(value) < 1e150), max(value) filter (where abs(value) < 1e150)
+  from ${source}
+  group by 1, 2 order by 1, 2
+  on conflict (sensor_id, bucket) do update set
+    count = kept.count + excluded.count, readings = kept.readings + excluded.readings,
+    sum = kept.sum + excluded.sum,
+    min = least(kept.min, excluded.min), max = greatest(kept.max, excluded.max)`;
+
+const statements = [
+  ...rollup("rollup_hour", "hour"),
+  ...rollup("rollup_day", "day"),
+  addTo("rollup_hour", "hour", "reading"),
+  addTo("rollup_day", "day", "reading"),
+
+  // Readings of a sensor lie apart in the table, in the order of arrival, but side by side in the index: with the
+  // value in it a span of them is read from there alone, once vacuum has marked the pages.
+  "alter table reading drop constraint reading_pkey",
+  "alter table reading add constraint reading_pkey primary key (sensor_id, ts) include (value)",
+  // Without these, a table that only grows is marked when it has grown by a fifth: at a billion rows, too late.
+  `alter table reading set (
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 500000,
+    autovacuum_analyze_scale_factor = 0.02
+  )`,
+
+  `alter table reading_conflict
+    add column kept_value double precision,
+    add column kept_received_at timestamptz,
+    add column kept_logger_id bigint`,
+  `update reading_conflict as conflict
+    set kept_value = reading.value, kept_received_at = reading.received_at, kept_logger_id = reading.logger_id
+    from reading where reading.sensor_id = conflict.sensor_id and reading.ts = conflict.ts`,
+  `comment on table reading_conflict is
+    'values that came second for an instant that had another one, and the one that was kept'`,
+  "create index reading_conflict_logger on reading_conflict (logger_id)",
+
+  `create function store_readings(
+    sensor_ids integer[], instants double precision[], vals double precision[],
+    received double precision[], logger_ids bigint[],
+    power_ids integer[], power_instants double precision[], voltage text[], current text[],
+    lone_power_ids integer[],
+    sighted_loggers bigint[], sighted_cells integer[], sighted_at double precision[],
+    out stored integer, out old integer[], out conflicting integer[]
+  ) language plpgsql as $function$
+  declare
+    fresh_ids integer[];
+    fresh_instants timestamptz[];
+  begin
+    -- Who brings one half of a power's instant must see the other, or be seen by who brings it.
+    if cardinality(lone_power_ids) > 0 then
+      perform from sensor where id = any(lone_power_ids) order by id for no key update;
+    end if;
+
+    with fresh as (
+      insert into reading (sensor_id, ts, value, received_at, logger_id)
+      select sensor_id, to_timestamp(ts), value, to_timestamp(received_at), logger_id
+      from unnest(sensor_ids, instants, vals, received, logger_ids)
+        as input (sensor_id, ts, value, received_at, logger_id)
+      on conflict (sensor_id, ts) do nothing
+      returning sensor_id, ts, value
+    ), hours as (${addTo("rollup_hour", "hour", "fresh")}),
+    days as (${addTo("rollup_day", "day", "fresh")})
+    select count(*), array_agg(sensor_id), array_agg(ts) into stored, fresh_ids, fresh_instants
+    from fresh;
+
+    if cardinality(power_ids) > 0 then
+      -- "offset 0" keeps the planner at one look at the key per instant: its plan outlives the day when the
+      -- tables were so small that it would rather have read them whole.
+      with fresh as (
+        insert into reading (sensor_id, ts, value, received_at, logger_id)
+        select wanted.power_id, v.ts,
+          case when least(abs(v.value), abs(i.value)) < 1e-150 then 0 else v.value * i.value / 1000 end,
+          greatest(v.received_at, i.received_at), v.logger_id
+        from unnest(power_ids, power_instants) as wanted (power_id, ts)
+        join sensor as power on power.id = wanted.power_id
+        cross join lateral (
+          select id from sensor
+          where cell_id = power.cell_id and name = voltage[1] and measurement = voltage[2] offset 0
+        ) as volts
+        cross join lateral (
+          select id from sensor
+          where cell_id = power.cell_id and name = current[1] and measurement = current[2] offset 0
+        ) as amps
+        cross join lateral (
+          select * from reading where sensor_id = volts.id and ts = to_timestamp(wanted.ts) offset 0
+        ) as v
+        cross join lateral (
+          select * from reading where sensor_id = amps.id and ts = to_timestamp(wanted.ts) offset 0
+        ) as i
+        where v.value is not null and i.value is not null
+          and greatest(abs(v.value), abs(i.value)) < 1e50
+        order by wanted.power_id, v.ts
+        on conflict (sensor_id, ts) do nothing
+        returning sensor_id, ts, value
+      ), hours as (${addTo("rollup_hour", "hour", "fresh")})
+      ${addTo("rollup_day", "day", "fresh")};
+    end if;
+
+    insert into logger_sighting (logger_id, cell_id, first_received_at)
+    select logger_id, cell_id, to_timestamp(at)
+    from unnest(sighted_loggers, sighted_cells, sighted_at) as sighted (logger_id, cell_id, at)
+    on conflict (logger_id, cell_id) do nothing;
+
+    old := '{}';
+    conflicting := '{}';
+    if stored < cardinality(sensor_ids) then
+      with input as (
+        select *, row_number() over (partition by sensor_id, ts order by at) as nth
+        from (
+          select sensor_id, to_timestamp(ts) as ts, value, to_timestamp(received_at) as received_at, logger_id, at
+          from unnest(sensor_ids, instants, vals, received, logger_ids)
+            with ordinality as input (sensor_id, ts, value, received_at, logger_id, at)
+        ) as input
+      ), known as (
+        select input.*, reading.value as kept_value, reading.received_at as kept_received_at,
+          reading.logger_id as kept_logger_id, reading.value is distinct from input.value as differs
+        from input
+        cross join lateral (
+          select * from reading where sensor_id = input.sensor_id and ts = input.ts offset 0
+        ) as reading
+        left join unnest(fresh_ids, fresh_instants) as fresh (sensor_id, ts)
+          on fresh.sensor_id = input.sensor_id and fresh.ts = input.ts
+        where fresh.sensor_id is null or nth > 1
+      ), kept as (
+        insert into reading_conflict
+          (sensor_id, ts, value, received_at, logger_id, kept_value, kept_received_at, kept_logger_id)
+        select sensor_id, ts, value, received_at, logger_id, kept_value, kept_received_at, kept_logger_id
+        from known where differs
+        order by sensor_id, ts, value
+        on conflict do nothing
+      )
+      select coalesce(array_agg(at), '{}'), coalesce(array_agg(at) filter (where differs), '{}')
+      into old, conflicting
+      from known;
+    end if;
+  end
+  $function$`,
+  `comment on function store_readings is
+    'stores readings with all that follows from them; old and conflicting: which of them were there, from 1'`,
+];
