@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
+import { syncDirectory } from "../lib/data-dir.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { ensurePassword, type Layout, readPassword, syncDirectory } from "./layout.ts";
+import { ensurePassword, type Layout, readPassword } from "./layout.ts";
 import type { Account, Launcher } from "./unprivileged.ts";
 
 const initFailed = defineError(

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { access, constants, link, open, readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { useDataDir } from "../lib/data-dir.ts";
+import { syncDirectory, useDataDir } from "../lib/data-dir.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** Where the embedded database keeps its files: the cluster, and a few files beside it. */
@@ -69,14 +69,4 @@ export async function ensurePassword(layout: Layout): Promise<string> {
     await rm(draft);
   }
   return readPassword(layout);
-}
-
-/** Makes sure that the names in a directory survive a power failure. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, open, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { defineError } from "./errors.ts";
 
@@ -20,6 +20,16 @@ export async function useDataDir<T>(directory: string, work: () => Promise<T>): 
   } catch (error) {
     if (!(error instanceof Error && "errno" in error)) throw error;
     throw unusable({ directory, reason: error.message });
+  }
+}
+
+/** Makes sure that the names in a directory survive a power failure. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 

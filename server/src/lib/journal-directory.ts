@@ -1,0 +1,205 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Clock } from "./clock.ts";
+import { syncDirectory, useDataDir } from "./data-dir.ts";
+import { countRecords } from "./journal-lines.ts";
+import { Segment } from "./journal-segment.ts";
+
+/** How much a journal holds. */
+export interface Depth {
+  readonly records: number;
+  /** All that lies in its directory. */
+  readonly bytes: number;
+  /** When the oldest record came, Unix seconds. */
+  readonly oldest?: number;
+}
+
+/** A segment as it lies in the directory. */
+export interface SegmentFile {
+  readonly name: string;
+  readonly state: State;
+}
+
+/** Appended to, perhaps; taken to be applied; applied, but for what was damaged in it. */
+type State = "open" | "taken" | "damaged";
+
+interface Held {
+  records: number;
+  bytes: number;
+  /** Whether this process counts what it appends: nobody else does. */
+  readonly own: boolean;
+}
+
+const suffixes: Readonly<Record<State, string>> = {
+  open: "",
+  taken: ".taken",
+  damaged: ".damaged",
+};
+const namePattern = /^((\d{15})-[0-9a-f]{12}\.ndjson)(?:\.(taken|damaged))?$/;
+const chunk_bytes = 256 * 1024;
+
+/** After which time whoever has taken a segment is believed to be dead. Were they not, it is applied twice. */
+const taken_s = 300;
+
+/**
+ * The files of a journal: segments, each named by the moment when it was begun, so that names sort as time does; and
+ * how much they hold. What other processes append is seen by `scan`.
+ */
+export class JournalDirectory {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #held = new Map<string, Held>();
+  /** Segments that are this process's to apply: it took them, or found them taken when it began. */
+  readonly #mine = new Set<string>();
+  #lastName_ms = 0;
+
+  private constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+  }
+
+  /** @throws KnownError when the directory can't be made */
+  static async open(path: string, clock: Clock): Promise<JournalDirectory> {
+    const directory = new JournalDirectory(path, clock);
+    await useDataDir(dirname(path), async () => {
+      await makePrivate(path);
+      for (const { name, state } of await directory.scan())
+        if (state === "taken") directory.#mine.add(name);
+    });
+    return directory;
+  }
+
+  depth(): Depth {
+    let [records, bytes] = [0, 0];
+    let oldest: string | undefined;
+    for (const [name, held] of this.#held) {
+      records += held.records;
+      bytes += held.bytes;
+      if (held.records > 0 && (oldest === undefined || name < oldest)) oldest = name;
+    }
+    return { records, bytes, ...(oldest !== undefined && { oldest: parseInt(oldest, 10) / 1000 }) };
+  }
+
+  /** Sees what others have done, and lists all segments, the oldest first. */
+  async scan(): Promise<SegmentFile[]> {
+    const before = [...this.#held.keys()];
+    const files = (await readdir(this.#path)).sort().flatMap(toSegmentFile);
+    const there = new Set(files.map(({ name }) => name));
+    for (const name of before) if (!there.has(name)) this.#forget(name);
+    for (const file of files) await this.#look(file);
+    return files;
+  }
+
+  /** A name for a segment that begins now, behind those of all that this process has begun. */
+  nextName(): string {
+    this.#lastName_ms = Math.max(Math.floor(this.#clock() * 1000), this.#lastName_ms + 1);
+    const time = String(this.#lastName_ms).padStart(15, "0");
+    return `${time}-${randomBytes(6).toString("hex")}.ndjson`;
+  }
+
+  /** Makes a segment to append to. */
+  async make(name: string): Promise<Segment> {
+    await this.scan();
+    const segment = await Segment.create(join(this.#path, name));
+    this.#held.set(name, { records: 0, bytes: 0, own: true });
+    return segment;
+  }
+
+  /** Counts what was appended to a segment, unless it has been taken and applied by now. */
+  count(name: string, records: number, bytes: number): void {
+    const held = this.#held.get(name);
+    if (!held) return;
+    held.records += records;
+    held.bytes += bytes;
+  }
+
+  /**
+   * Takes a segment, so that nobody appends to it any more and expects that to be read.
+   *
+   * @returns what to read it from; undefined when it isn't there to be taken
+   */
+  async take({ name, state }: SegmentFile): Promise<AsyncIterable<Buffer> | undefined> {
+    try {
+      if (state === "open") await rename(this.#pathOf(name, "open"), this.#pathOf(name, "taken"));
+      else if (!(await this.#mayTake(name, state))) return undefined;
+      this.#mine.add(name);
+      return read(await open(this.#pathOf(name, "taken")));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // Someone else was faster.
+      this.#forget(name);
+      return undefined;
+    }
+  }
+
+  /** Removes a segment that was applied. */
+  async remove(name: string): Promise<void> {
+    await rm(this.#pathOf(name, "taken"), { force: true });
+    await syncDirectory(this.#path);
+    this.#forget(name);
+  }
+
+  /** Keeps a segment that was applied but for what was damaged in it, for someone to look at. */
+  async setAside(name: string): Promise<string> {
+    const file = this.#pathOf(name, "damaged");
+    await rename(this.#pathOf(name, "taken"), file);
+    await syncDirectory(this.#path);
+    this.#forget(name);
+    await this.#look({ name, state: "damaged" });
+    return file;
+  }
+
+  async #mayTake(name: string, state: State): Promise<boolean> {
+    if (state === "damaged") return false;
+    if (this.#mine.has(name)) return true;
+    // A rename changes no other time.
+    const { ctimeMs } = await stat(this.#pathOf(name, "taken"));
+    return this.#clock() - ctimeMs / 1000 > taken_s;
+  }
+
+  /** Counts what a segment holds, where that isn't known or has changed. */
+  async #look({ name, state }: SegmentFile): Promise<void> {
+    const held = this.#held.get(name);
+    if (held?.own) return;
+    const path = this.#pathOf(name, state);
+    try {
+      const { size: bytes } = await stat(path);
+      if (held?.bytes === bytes) return;
+      const records = state === "damaged" ? 0 : await countRecords(read(await open(path)));
+      this.#held.set(name, { records, bytes, own: false });
+    } catch (error) {
+      // Someone else has taken or removed it.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+
+  #forget(name: string): void {
+    this.#held.delete(name);
+    this.#mine.delete(name);
+  }
+
+  #pathOf(name: string, state: State): string {
+    return join(this.#path, name + suffixes[state]);
+  }
+}
+
+/** Closes the file after its end, or when nobody reads on. */
+function read(handle: FileHandle): AsyncIterable<Buffer> {
+  return handle.createReadStream({ highWaterMark: chunk_bytes });
+}
+
+function toSegmentFile(fileName: string): SegmentFile[] {
+  const [, name, , suffix = "open"] = namePattern.exec(fileName) ?? [];
+  return name === undefined ? [] : [{ name, state: suffix as State }];
+}
+
+/** Makes a directory for the owner of this process alone, where there is none. */
+async function makePrivate(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}

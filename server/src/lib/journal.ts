@@ -1,0 +1,97 @@
+import type { Clock } from "./clock.ts";
+import { JournalDirectory, type Depth } from "./journal-directory.ts";
+import { readBatches, toLine, type Json } from "./journal-lines.ts";
+import { JournalWriter, type WriterOptions } from "./journal-writer.ts";
+import { Turns } from "./turns.ts";
+
+export interface JournalOptions extends WriterOptions {
+  readonly clock: Clock;
+}
+
+/** Does with records what they were kept for. It may be given a record again after it has done that. */
+export type Apply = (records: readonly Json[]) => Promise<void>;
+
+/**
+ * A log on disk of what can't be done at once: it survives crashes and power failures, keeps the order in which it
+ * was told, and never holds more than it may. Processes that share its directory may all append and drain at once.
+ */
+export class Journal {
+  readonly #directory: JournalDirectory;
+  readonly #writer: JournalWriter;
+  readonly #options: JournalOptions;
+  readonly #drains = new Turns();
+
+  private constructor(directory: JournalDirectory, options: JournalOptions) {
+    this.#directory = directory;
+    this.#writer = new JournalWriter(directory, options);
+    this.#options = options;
+  }
+
+  /**
+   * Opens the journal in a directory, which is made where there is none, and counts what it holds.
+   *
+   * @throws KnownError when the directory can't be made
+   */
+  static async open(path: string, options: JournalOptions): Promise<Journal> {
+    return new Journal(await JournalDirectory.open(path, options.clock), options);
+  }
+
+  /**
+   * Keeps a record; resolves when it is on the disk. Records are kept in the order of the calls.
+   *
+   * @throws KnownError `journal_full`, `journal_unwritable`: nobody may rely on the record's being kept
+   */
+  async append(record: Json): Promise<void> {
+    await this.#writer.append(toLine(record));
+  }
+
+  /**
+   * Hands out all that is kept, the oldest first, and forgets it. What comes meanwhile is for the next time. What other
+   * processes are applying at this moment is left to them.
+   *
+   * A record comes once, unless applying failed, another process shares the directory, or this one was killed.
+   *
+   * @param apply fails: so does this, and the next time begins again a little before those records
+   * @param signal ends it between two batches
+   */
+  async drain(apply: Apply, signal?: AbortSignal): Promise<void> {
+    await this.#drains.take("", async () => {
+      for (const file of await this.#directory.scan()) {
+        if (signal?.aborted) return;
+        await this.#writer.leave(file.name);
+        const chunks = await this.#directory.take(file);
+        if (chunks) await this.#drainSegment(file.name, chunks, apply, signal);
+      }
+    });
+  }
+
+  /** How much is kept, as far as this process knows: what others append it sees when it drains. */
+  depth(): Depth {
+    return this.#directory.depth();
+  }
+
+  /** Waits for the writes in flight; nothing can be appended afterwards. */
+  async close(): Promise<void> {
+    await this.#writer.close();
+  }
+
+  async #drainSegment(
+    name: string,
+    chunks: AsyncIterable<Buffer>,
+    apply: Apply,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    let damaged = 0;
+    for await (const batch of readBatches(chunks)) {
+      if (signal?.aborted) return;
+      damaged += batch.damaged;
+      if (batch.records.length > 0) await apply(batch.records);
+    }
+    if (damaged === 0) return await this.#directory.remove(name);
+    const file = await this.#directory.setAside(name);
+    this.#options.log.error(
+      { file, damaged },
+      "lines of the journal were damaged and are kept aside",
+    );
+  }
+}
