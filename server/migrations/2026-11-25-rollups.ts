@@ -69,18 +69,40 @@ const statements = [
     'values that came second for an instant that had another one, and the one that was kept'`,
   "create index reading_conflict_logger on reading_conflict (logger_id)",
 
+  // What uploads are judged by is remembered, and valid as long as this number is. Cells that are made don't change it.
+  "create table directory (version bigint not null)",
+  "insert into directory values (1)",
+  `create function change_directory() returns trigger language plpgsql as $function$
+  begin
+    update directory set version = version + 1;
+    return null;
+  end
+  $function$`,
+  `create trigger change_directory after update or delete on cell
+    for each statement execute function change_directory()`,
+  `create trigger change_directory after insert or update or delete on logger
+    for each statement execute function change_directory()`,
+  `create trigger change_directory after insert or update or delete on cell_member
+    for each statement execute function change_directory()`,
+
   `create function store_readings(
-    sensor_ids integer[], instants double precision[], vals double precision[],
+    expected_version bigint, sensor_ids integer[], instants double precision[], vals double precision[],
     received double precision[], logger_ids bigint[],
-    power_ids integer[], power_instants double precision[], voltage text[], current text[],
+    power_ids integer[], power_instants double precision[],
+    voltage_ids integer[], current_ids integer[], voltage text[], current text[],
     lone_power_ids integer[],
     sighted_loggers bigint[], sighted_cells integer[], sighted_at double precision[],
-    out stored integer, out old integer[], out conflicting integer[]
+    out stale boolean, out stored integer, out old integer[], out conflicting integer[]
   ) language plpgsql as $function$
   declare
     fresh_ids integer[];
     fresh_instants timestamptz[];
   begin
+    stale := expected_version <> (select version from directory);
+    if stale then
+      return;
+    end if;
+
     -- Who brings one half of a power's instant must see the other, or be seen by who brings it.
     if cardinality(lone_power_ids) > 0 then
       perform from sensor where id = any(lone_power_ids) order by id for no key update;
@@ -106,15 +128,19 @@ const statements = [
         select wanted.power_id, v.ts,
           case when least(abs(v.value), abs(i.value)) < 1e-150 then 0 else v.value * i.value / 1000 end,
           greatest(v.received_at, i.received_at), v.logger_id
-        from unnest(power_ids, power_instants) as wanted (power_id, ts)
-        join sensor as power on power.id = wanted.power_id
+        from unnest(power_ids, power_instants, voltage_ids, current_ids)
+          as wanted (power_id, ts, voltage_id, current_id)
         cross join lateral (
-          select id from sensor
-          where cell_id = power.cell_id and name = voltage[1] and measurement = voltage[2] offset 0
+          select coalesce(wanted.voltage_id, (
+            select volts.id from sensor as power join sensor as volts using (cell_id)
+            where power.id = wanted.power_id and volts.name = voltage[1] and volts.measurement = voltage[2]
+          )) as id
         ) as volts
         cross join lateral (
-          select id from sensor
-          where cell_id = power.cell_id and name = current[1] and measurement = current[2] offset 0
+          select coalesce(wanted.current_id, (
+            select amps.id from sensor as power join sensor as amps using (cell_id)
+            where power.id = wanted.power_id and amps.name = current[1] and amps.measurement = current[2]
+          )) as id
         ) as amps
         cross join lateral (
           select * from reading where sensor_id = volts.id and ts = to_timestamp(wanted.ts) offset 0

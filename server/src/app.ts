@@ -4,12 +4,16 @@ import { join } from "node:path";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
+import { checkServer } from "./db/connect.ts";
 import { openDatabase } from "./db/open.ts";
+import { Ingest } from "./ingest/ingest.ts";
 import { defineError } from "./lib/errors.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
+import { Journal } from "./lib/journal.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import type { ServerDeps } from "./resources/deps.ts";
+import { identifySender } from "./resources/sender.ts";
 import { buildServer } from "./resources/server.ts";
 import { sweepDeleted } from "./store/deletions.ts";
 import { createDemo, findExample, type Example } from "./store/demo.ts";
@@ -39,8 +43,23 @@ export interface App {
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const auth = await authOf(config);
   const database = await openDatabase({ ...config, log: logger });
+  const journal = await Journal.open(join(config.dataDir, "journal"), {
+    maxBytes: config.journalMax_bytes,
+    log: logger,
+    clock: systemClock,
+  });
+  const ingest = new Ingest({
+    db: database.db,
+    settings: config,
+    log: logger,
+    journal,
+    identify: (credentials, receivedAt) =>
+      identifySender({ db: database.db, log: logger }, credentials, receivedAt),
+    probe: () => checkServer(database.db),
+  });
   const server = buildServer({
     ...auth,
+    ingest,
     db: database.db,
     reads: database.reads,
     ttn: config.ttn && new TtnClient(config.ttn, logger),
@@ -58,6 +77,8 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
       await closeServer(server);
     } finally {
       await sweeper.stop();
+      await ingest.close();
+      await journal.close();
       await database.close();
     }
   };

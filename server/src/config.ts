@@ -14,6 +14,7 @@ const Environment = Type.Object({
   HOST: Type.String({ default: "127.0.0.1" }),
   DATA_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
+  JOURNAL_MAX_MB: Type.Integer({ minimum: 1, default: 1024 }),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: "^https?://[^/]+$" })),
@@ -60,6 +61,8 @@ export interface Config {
   readonly dataDir: string;
   /** Undefined: the embedded server in `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** How large the journal may grow that keeps uploads while the database is away. */
+  readonly journalMax_bytes: number;
   readonly logLevel: Static<typeof Environment>["LOG_LEVEL"];
   readonly demo: boolean;
   /** As the world sees us, without a slash at its end. */
@@ -106,6 +109,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: values.HOST,
     dataDir: resolve(inCheckout("."), values.DATA_DIR ?? "data"),
     databaseUrl: values.DATABASE_URL,
+    journalMax_bytes: values.JOURNAL_MAX_MB * 1024 * 1024,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
     publicUrl,

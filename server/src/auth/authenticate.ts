@@ -1,11 +1,12 @@
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import { hashSecret } from "../lib/secret.ts";
 import { findApiKey } from "../store/api-keys.ts";
 import { findSession } from "../store/sessions.ts";
 import { findUploadKey } from "../store/upload-keys.ts";
 import { nobody, scopes, type Caller, type Scope } from "./caller.ts";
 import { isApiKey, isUploadKey } from "./keys.ts";
-import { verifyAccessToken, type TokenSettings } from "./tokens.ts";
+import { verifyAccessToken, type Claims, type TokenSettings } from "./tokens.ts";
 
 export interface AuthDeps {
   readonly db: Db;
@@ -49,29 +50,70 @@ async function byToken(
   authorization: string,
   now: number,
 ): Promise<Caller> {
+  const caller = await findBySession(db, await readToken(tokens, authorization, now));
+  if (!caller) throw sessionOver();
+  return caller;
+}
+
+async function byKey(db: Db, text: string, now: number): Promise<Caller> {
+  const key = recogniseKey(text);
+  const caller = key && (await findByKey(db, key, now));
+  if (!caller) throw unknownKey();
+  return caller;
+}
+
+/**
+ * The session that an `Authorization` header is a token of, if that goes on.
+ *
+ * @param now Unix seconds
+ * @throws KnownError: 401 for an expired token, 403 for anything else that isn't one of ours
+ */
+export async function readToken(
+  tokens: TokenSettings,
+  authorization: string,
+  now: number,
+): Promise<Claims> {
   const token = /^Bearer (\S+)$/i.exec(authorization)?.[1];
   if (token === undefined) throw badHeader();
-  const { sessionId, userId } = await verifyAccessToken(tokens, token, now);
+  return await verifyAccessToken(tokens, token, now);
+}
+
+/** Who has a session, if it goes on. */
+export async function findBySession(
+  db: Db,
+  { userId, sessionId }: Claims,
+): Promise<Caller | undefined> {
   const session = await findSession(db, sessionId);
-  if (session?.userId !== userId) throw sessionOver();
+  if (session?.userId !== userId) return undefined;
   return { kind: "user", userId, sessionId, admin: session.admin };
 }
 
-async function byKey(db: Db, key: string, now: number): Promise<Caller> {
-  if (isApiKey(key)) {
-    const found = await findApiKey(db, key, now);
-    if (found)
-      return {
-        kind: "key",
-        userId: found.userId,
-        keyId: found.id,
-        scopes: found.scopes.filter(isScope),
-      };
-  } else if (isUploadKey(key)) {
-    const found = await findUploadKey(db, key, now);
-    if (found) return { kind: "upload-key", ...found };
+/** A key as the database knows it. */
+export interface KeyHash {
+  readonly kind: "api" | "upload";
+  readonly hash: Buffer;
+}
+
+/** The hash of what is formed as a key. */
+export function recogniseKey(text: string): KeyHash | undefined {
+  if (isApiKey(text)) return { kind: "api", hash: hashSecret(text) };
+  return isUploadKey(text) ? { kind: "upload", hash: hashSecret(text) } : undefined;
+}
+
+/** Who has a key, if it is one that goes on. @param now Unix seconds */
+export async function findByKey(
+  db: Db,
+  { kind, hash }: KeyHash,
+  now: number,
+): Promise<Caller | undefined> {
+  if (kind === "upload") {
+    const found = await findUploadKey(db, hash, now);
+    return found && { kind: "upload-key", ...found };
   }
-  throw unknownKey();
+  const found = await findApiKey(db, hash, now);
+  if (!found) return undefined;
+  const { id: keyId, userId } = found;
+  return { kind: "key", userId, keyId, scopes: found.scopes.filter(isScope) };
 }
 
 function isScope(text: string): text is Scope {

@@ -63,6 +63,10 @@ export interface RollupTable {
   sensor_id: number;
 }
 
+export interface DirectoryTable {
+  version: number;
+}
+
 export interface LoggerSightingTable {
   logger_id: number;
   cell_id: number;
@@ -185,6 +189,7 @@ export interface Tables {
   reading_conflict: ConflictTable;
   rollup_hour: RollupTable;
   rollup_day: RollupTable;
+  directory: DirectoryTable;
   logger_sighting: LoggerSightingTable;
   quarantine: QuarantineTable;
   account: AccountTable;

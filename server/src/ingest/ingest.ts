@@ -1,77 +1,180 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { isDatabaseAway } from "../db/connect.ts";
-import type { Log } from "../lib/log.ts";
-import { insertQuarantined } from "../store/quarantine.ts";
-import { writeReadings, type NewReading, type Written } from "../timeseries/write.ts";
+import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
+import type { Journal } from "../lib/journal.ts";
+import type { Json } from "../lib/journal-lines.ts";
+import { deadline, Late } from "../lib/deadline.ts";
+import type { Written } from "../timeseries/write.ts";
 import { codecs } from "./codecs/codecs.ts";
-import { judge } from "./judge.ts";
-import type { CreatorDeps } from "./newcomers.ts";
-import { Refusal, unknownFormat, unknownUploadKey } from "./refusal.ts";
-import type { Decoded, Measurement, Uplink } from "./uplink.ts";
+import { Placer, type Arrived, type PlaceDeps } from "./place.ts";
+import { fromRecord, toRecord } from "./record.ts";
+import { Refusal, undecodable, unknownFormat } from "./refusal.ts";
+import type { Measurement, Uplink } from "./uplink.ts";
 
-export interface IngestDeps extends CreatorDeps {
-  readonly log: Log;
+export interface IngestDeps extends PlaceDeps {
+  readonly journal: Pick<Journal, "append" | "drain" | "depth">;
+  /** Answers while the database does. */
+  readonly probe: () => Promise<unknown>;
 }
 
 /** What became of an upload. Nothing is stored of one that held nothing to store. */
-export type Outcome =
-  | {
-      readonly measurements: readonly Measurement[];
-      readonly readings: readonly NewReading[];
-      readonly written: Written;
-    }
-  | { readonly ignored: string };
+export type Outcome = Stored | { readonly ignored: string };
+
+export interface Stored {
+  readonly measurements: readonly Measurement[];
+  /** Unix seconds. */
+  readonly receivedAt: number;
+  /** Undefined when the upload is in the journal: it is judged when the database is back. */
+  readonly written: Written | undefined;
+}
+
+/** A node waits a second for its answer: half of it is for the database, the rest for the journal. */
+const patience_ms = 500;
+const recovery_ms = 200;
+/** How long the uploads of one step out of the journal may take. */
+const applying_ms = 30_000;
+
+const limits = {
+  batch: 256,
+  batchWeight: 1024 * 1024,
+  queueWeight: 64 * 1024 * 1024,
+  patience_ms: 2000,
+};
+/** Bytes that an upload takes in the queue beside its body. */
+const overhead_bytes = 500;
 
 /**
- * THE write path: decode → judge → store. Answers after the commit. A door for known senders only lets no other
- * as far as that.
- *
- * @throws Refusal when the upload can't be placed, or what else went wrong with it; by then it is in quarantine,
- *   whole
+ * THE write path: decode → judge → store. Uploads that come at the same time are stored together, and each is
+ * answered after the commit. While the database is away or slow they are kept in the journal, on this machine's disk,
+ * and go the same way when it is back.
  */
-export async function ingest(deps: IngestDeps, uplink: Uplink): Promise<Outcome> {
-  try {
-    if (uplink.sender.kind === "unknown") throw unknownUploadKey();
-    const decoded = decode(uplink);
-    if ("ignored" in decoded) return decoded;
-    const readings = await judge(deps, decoded.measurements, uplink);
-    const written = await writeReadings(deps.db, readings);
-    return { measurements: decoded.measurements, readings, written };
-  } catch (error) {
-    if (!isDatabaseAway(error)) await quarantine(deps, uplink, toReason(error));
-    throw error;
+export class Ingest {
+  readonly #deps: IngestDeps;
+  readonly #placer: Placer;
+  readonly #batcher: Batcher<Arrived, Written>;
+  readonly #closing = new AbortController();
+  #recovery: Promise<void> | undefined;
+  #away = false;
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps;
+    this.#placer = new Placer(deps);
+    this.#batcher = new Batcher((arrived) => this.#placer.place(arrived), limits);
+    // What the journal has from before a restart.
+    this.#recoverSoon();
+  }
+
+  /** Whether uploads go to the journal, as the database doesn't answer. */
+  get away(): boolean {
+    return this.#away;
+  }
+
+  /** How many uploads wait for their batch. */
+  get waiting(): number {
+    return this.#batcher.waiting;
+  }
+
+  /**
+   * Takes an upload. It is kept durably before this answers, one way or another.
+   *
+   * @throws Refusal when it can't be placed; by then it is in quarantine, whole, or on its way there by the journal
+   * @throws KnownError when there is no room for it on the disk either
+   */
+  async take(uplink: Uplink): Promise<Outcome> {
+    const content = decode(uplink);
+    if ("ignored" in content) return content;
+    const arrived = { uplink, content };
+    const written = this.#away ? undefined : await this.#place(arrived);
+    if (!written) await this.#keep(uplink);
+    if ("refusal" in content) throw content.refusal;
+    return { measurements: content.measurements, receivedAt: uplink.receivedAt, written };
+  }
+
+  /** Waits for the uploads under way. */
+  async close(): Promise<void> {
+    await this.#batcher.settle();
+    this.#closing.abort();
+    await this.#recovery;
+  }
+
+  /** @returns undefined when the database doesn't take it, or not in time: it may yet do so */
+  async #place(arrived: Arrived): Promise<Written | undefined> {
+    try {
+      const weight = arrived.uplink.payload.length + overhead_bytes;
+      return await deadline(patience_ms, this.#batcher.submit(arrived, weight));
+    } catch (error) {
+      if (error instanceof QueueFull) return undefined;
+      if (!(error instanceof Late) && !isDatabaseAway(error)) throw error;
+      this.#goAway(error);
+      return undefined;
+    }
+  }
+
+  async #keep(uplink: Uplink): Promise<void> {
+    await this.#deps.journal.append(toRecord(uplink));
+    this.#recoverSoon();
+  }
+
+  #goAway(error: unknown): void {
+    if (!this.#away)
+      this.#deps.log.warn({ err: error }, "the database is away: uploads go to the journal");
+    this.#away = true;
+    this.#recoverSoon();
+  }
+
+  #recoverSoon(): void {
+    this.#recovery ??= this.#recover().finally(() => (this.#recovery = undefined));
+  }
+
+  /** Until the database is back and has what the journal has. */
+  async #recover(): Promise<void> {
+    const { journal } = this.#deps;
+    const { signal } = this.#closing;
+    while (!signal.aborted && (this.#away || journal.depth().records > 0)) {
+      await this.#tryToRecover(signal).catch((error: unknown) => this.#stayAway(error));
+      await sleep(recovery_ms, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #tryToRecover(signal: AbortSignal): Promise<void> {
+    const { journal, probe, log } = this.#deps;
+    const { records } = journal.depth();
+    if (records === 0) await deadline(patience_ms, probe());
+    else await journal.drain((some) => this.#apply(some), signal);
+    if (signal.aborted) return;
+    this.#away = false;
+    log.info({ applied: records }, "the database is back, and has what the journal had");
+  }
+
+  async #apply(records: readonly Json[]): Promise<void> {
+    const arrived = records.map(fromRecord).flatMap((uplink) => {
+      const content = decode(uplink);
+      return "ignored" in content ? [] : [{ uplink, content }];
+    });
+    const settled = await deadline(applying_ms, this.#placer.place(arrived));
+    const failed = settled.find(isAway);
+    if (failed) throw failed.error;
+    this.#away = false;
+  }
+
+  #stayAway(error: unknown): void {
+    const { log } = this.#deps;
+    if (error instanceof Late || isDatabaseAway(error)) this.#goAway(error);
+    else log.error({ err: error }, "the journal can't be applied; it is tried again");
   }
 }
 
-function decode({ format, payload, headers }: Uplink): Decoded {
-  if (!format) throw unknownFormat(headers["content-type"] ?? "");
-  return codecs[format](payload);
+function isAway(one: Settled<Written>): one is { ok: false; error: unknown } {
+  return !one.ok && isDatabaseAway(one.error);
 }
 
-/** Why an upload is in quarantine: a code for programs, a sentence for people. */
-interface Reason {
-  readonly code: string;
-  readonly reason: string;
-}
-
-function toReason(error: unknown): Reason {
-  if (error instanceof Refusal) return { code: error.code, reason: error.message };
-  return { code: "internal_error", reason: String(error) };
-}
-
-async function quarantine(
-  { db, log }: Pick<IngestDeps, "db" | "log">,
-  uplink: Uplink,
-  { code, reason }: Reason,
-): Promise<void> {
-  const { format, payload, receivedAt, path, headers } = uplink;
-  await insertQuarantined(db, {
-    receivedAt,
-    path,
-    format,
-    headers,
-    body: payload,
-    code,
-    reason,
-  });
-  log.warn({ path, format, code, reason, bytes: payload.length }, "an upload went to quarantine");
+function decode(uplink: Uplink): Arrived["content"] | { ignored: string } {
+  const { format, payload } = uplink;
+  try {
+    if (!format) throw unknownFormat(uplink.headers["content-type"] ?? "");
+    return codecs[format](payload);
+  } catch (error) {
+    // A codec throws nothing else; should it do so all the same, the upload is no less kept.
+    return { refusal: error instanceof Refusal ? error : undecodable("readable", error) };
+  }
 }

@@ -8,62 +8,89 @@ import {
   findOrCreateLoggers,
   type Arrival,
   type CreatorDeps,
+  type Wish,
 } from "./newcomers.ts";
-import { findLoggerFault, findOpenTo, refuseCell } from "./permission.ts";
-import { refuseIfAny, unknownCell, type Refusal } from "./refusal.ts";
+import { findLoggerFault, findRoles, isOpenTo, refuseCell, type Roles } from "./permission.ts";
+import { refusalIfAny, unknownCell, unknownUploadKey, type Refusal } from "./refusal.ts";
 import type { Measurement, Reference, Sender, Value } from "./uplink.ts";
 import { toPercent } from "./vwc.ts";
 
 const vwc = sensorType("TEROS12_VWC_ADJ");
 
+/** The measurements of one upload, and how they came. */
+export interface Candidate extends Arrival {
+  readonly measurements: readonly Measurement[];
+}
+
+export type Verdict = { readonly readings: readonly NewReading[] } | { readonly refusal: Refusal };
+
 /**
- * Finds each measurement its place: the cell must exist and take it from its sender. A logger need not be
- * registered: its number is kept with the readings, and its owner can claim it later.
+ * Finds each upload's measurements their place: the cell must exist and take them from their sender. A logger need
+ * not be registered: its number is kept with the readings, and its owner can claim it later. A message is taken whole
+ * or not at all. Asks the database once for all uploads, however many there are.
  *
- * @throws Refusal when one measurement has no place; a message is taken whole or not at all
+ * @returns a verdict on each, in order
  */
 export async function judge(
   deps: CreatorDeps,
-  measurements: readonly Measurement[],
-  arrival: Arrival,
-): Promise<NewReading[]> {
-  const { sender } = arrival;
-  const cells = await findOrCreateCells(
-    deps,
-    measurements.map(({ cell }) => cell),
-    arrival,
+  candidates: readonly Candidate[],
+): Promise<Verdict[]> {
+  const known = candidates.filter(({ sender }) => sender.kind !== "unknown");
+  const cells = await findOrCreateCells(deps, known.map(cellWish));
+  const roles = await findRoles(
+    deps.lookup,
+    known.map(({ sender }) => sender),
+    cells.rows,
   );
-  const openTo = await findOpenTo(deps.db, sender, cells.rows);
-  refuse(measurements, ({ cell }) => findCellFault(sender, cell, cells.find(cell), openTo));
-  const loggers = await findOrCreateLoggers(
-    deps,
-    measurements.flatMap(({ logger }) => [logger, loggerOf(sender, logger)]),
-    arrival,
-  );
-  refuse(measurements, ({ logger }) => findLoggerFault(sender, logger, loggers));
-  return measurements.flatMap((measurement) =>
-    toReadings(measurement, cells.find(measurement.cell)!, loggers, arrival),
-  );
+  const cellFaults = candidates.map((candidate) => findCellFaults(candidate, cells, roles));
+  const placed = candidates.filter((_, at) => !cellFaults[at]);
+  const loggers = await findOrCreateLoggers(deps, placed.map(loggerWish));
+  return candidates.map((candidate, at) => {
+    const refusal = cellFaults[at] ?? findLoggerFaults(candidate, loggers);
+    return refusal ? { refusal } : { readings: toReadings(candidate, cells, loggers) };
+  });
 }
 
-function refuse(
+function cellWish({ measurements, ...arrival }: Candidate): Wish {
+  return { ...arrival, references: measurements.map(({ cell }) => cell) };
+}
+
+function loggerWish({ measurements, ...arrival }: Candidate): Wish {
+  const references = measurements.flatMap(({ logger }) => [
+    logger,
+    loggerOf(arrival.sender, logger),
+  ]);
+  return { ...arrival, references };
+}
+
+function findCellFaults(
+  { sender, measurements }: Candidate,
+  cells: Directory<Cell>,
+  roles: Roles,
+): Refusal | undefined {
+  if (sender.kind === "unknown") return unknownUploadKey();
+  return findFaults(measurements, ({ cell: reference }) => {
+    const cell = cells.find(reference);
+    if (!cell) return unknownCell(describeReference(reference));
+    return isOpenTo(sender, cell, roles) ? undefined : refuseCell(sender, reference);
+  });
+}
+
+function findLoggerFaults(
+  { sender, measurements }: Candidate,
+  loggers: Directory<Logger>,
+): Refusal | undefined {
+  return findFaults(measurements, ({ logger }) => findLoggerFault(sender, logger, loggers));
+}
+
+function findFaults(
   measurements: readonly Measurement[],
   findFault: (measurement: Measurement) => Refusal | undefined,
-): void {
-  refuseIfAny(
+): Refusal | undefined {
+  return refusalIfAny(
     measurements.map(({ idx }) => idx),
     measurements.map(findFault),
   );
-}
-
-function findCellFault(
-  sender: Sender,
-  reference: Reference,
-  cell: Cell | undefined,
-  openTo: ReadonlySet<number>,
-): Refusal | undefined {
-  if (!cell) return unknownCell(describeReference(reference));
-  return openTo.has(cell.id) ? undefined : refuseCell(sender, reference);
 }
 
 /** The logger that readings are kept under: an upload key says it for the message. */
@@ -72,23 +99,25 @@ function loggerOf(sender: Sender, reference: Reference | undefined): Reference |
 }
 
 function toReadings(
-  { logger, ts, values }: Measurement,
-  { id: cellId }: Cell,
+  { measurements, sender, receivedAt }: Candidate,
+  cells: Directory<Cell>,
   loggers: Directory<Logger>,
-  { sender, receivedAt }: Arrival,
 ): NewReading[] {
-  const reference = loggerOf(sender, logger);
-  const registered = loggers.find(reference);
-  const loggerId = registered?.id ?? numberOf(reference);
-  return values.map((value) => ({
-    cellId,
-    stream: value.stream,
-    dataType: value.dataType,
-    ts,
-    value: normalise(value, registered),
-    receivedAt,
-    loggerId,
-  }));
+  return measurements.flatMap(({ cell, logger, ts, values }) => {
+    const reference = loggerOf(sender, logger);
+    const registered = loggers.find(reference);
+    const loggerId = registered?.id ?? numberOf(reference);
+    const { id: cellId } = cells.find(cell)!;
+    return values.map((value) => ({
+      cellId,
+      stream: value.stream,
+      dataType: value.dataType,
+      ts,
+      value: normalise(value, registered),
+      receivedAt,
+      loggerId,
+    }));
+  });
 }
 
 /** A probe that isn't plugged in reads as NaN or infinite: that is a reading without a value. */

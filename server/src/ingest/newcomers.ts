@@ -1,13 +1,15 @@
 import type { Db } from "../db/connect.ts";
 import { KnownError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
-import { createCell, findCells, type Cell, type UploadPolicy } from "../store/cells.ts";
-import { createLogger, findLoggers, type Logger } from "../store/loggers.ts";
+import { createCell, type Cell, type UploadPolicy } from "../store/cells.ts";
+import { createLogger, type Logger } from "../store/loggers.ts";
 import { Directory, numbersAndNames } from "./directory.ts";
+import type { Lookup } from "./lookup.ts";
 import type { Reference, Sender } from "./uplink.ts";
 
 export interface CreatorDeps {
   readonly db: Db;
+  readonly lookup: Lookup;
   readonly settings: { readonly defaultUploadPolicy: UploadPolicy };
 }
 
@@ -17,54 +19,61 @@ export interface Arrival {
   readonly receivedAt: number;
 }
 
-type References = readonly (Reference | undefined)[];
+/** What an upload refers to. */
+export interface Wish extends Arrival {
+  readonly references: readonly (Reference | undefined)[];
+}
 
-/** The cells that an upload refers to. What it names and isn't there is made, where its sender may make cells. */
+/** The cells that uploads refer to. What one names and isn't there is made, where its sender may make cells. */
 export async function findOrCreateCells(
-  { db, settings }: CreatorDeps,
-  references: References,
-  arrival: Arrival,
+  { db, lookup, settings }: CreatorDeps,
+  wishes: readonly Wish[],
 ): Promise<Directory<Cell>> {
-  return await findOrCreate(db, references, arrival, {
+  return await findOrCreate(db, wishes, {
     objectType: "cell",
-    find: findCells,
+    find: async (ids, names) => await lookup.cells(ids, names),
     create: async (transaction, name, userId) =>
       await createCell(transaction, { name, userId, uploadPolicy: settings.defaultUploadPolicy }),
   });
 }
 
-/** The loggers that an upload refers to. What it names and isn't there is made, where its sender may make loggers. */
+/** The loggers that uploads refer to. What one names and isn't there is made, where its sender may make loggers. */
 export async function findOrCreateLoggers(
-  { db }: CreatorDeps,
-  references: References,
-  arrival: Arrival,
+  { db, lookup }: CreatorDeps,
+  wishes: readonly Wish[],
 ): Promise<Directory<Logger>> {
-  return await findOrCreate(db, references, arrival, {
+  return await findOrCreate(db, wishes, {
     objectType: "logger",
-    find: findLoggers,
+    find: async (ids, names) => await lookup.loggers(ids, names),
     create: async (transaction, name, userId) => await createLogger(transaction, { name, userId }),
   });
 }
 
 interface Table<Row> {
   readonly objectType: "cell" | "logger";
-  readonly find: (db: Db, ids: readonly number[], names: readonly string[]) => Promise<Row[]>;
+  readonly find: (ids: readonly number[], names: readonly string[]) => Promise<readonly Row[]>;
   readonly create: (db: Db, name: string, userId: string) => Promise<Row>;
 }
 
 async function findOrCreate<Row extends { readonly id: number; readonly name: string }>(
   db: Db,
-  references: References,
-  { sender, receivedAt }: Arrival,
+  wishes: readonly Wish[],
   table: Table<Row>,
 ): Promise<Directory<Row>> {
-  const [ids, names] = numbersAndNames(references);
-  const known = new Directory(await table.find(db, ids, names));
-  if (sender.kind !== "user" || !sender.mayCreate) return known;
-  const missing = names.filter((name) => name !== "" && !known.find({ name }));
-  if (missing.length === 0) return known;
-  for (const name of missing) await create(db, name, sender, receivedAt, table).catch(unlessTaken);
-  return new Directory(await table.find(db, ids, names));
+  const [ids, names] = numbersAndNames(wishes.flatMap(({ references }) => references));
+  const find = async () =>
+    new Directory(ids.length + names.length === 0 ? [] : await table.find(ids, names));
+  const known = await find();
+  let created = false;
+  for (const { sender, receivedAt, references } of wishes) {
+    if (sender.kind !== "user" || !sender.mayCreate) continue;
+    for (const name of numbersAndNames(references)[1]) {
+      if (name === "" || known.find({ name })) continue;
+      await create(db, name, sender, receivedAt, table).catch(unlessTaken);
+      created = true;
+    }
+  }
+  return created ? await find() : known;
 }
 
 async function create<Row extends { readonly id: number }>(

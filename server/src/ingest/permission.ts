@@ -1,25 +1,31 @@
-import type { Db } from "../db/connect.ts";
 import type { Cell } from "../store/cells.ts";
-import { findUploadable } from "../store/members.ts";
 import { closedCell, forbiddenCell, otherLogger, type Refusal } from "./refusal.ts";
 import { describeReference, type Directory } from "./directory.ts";
+import type { Lookup } from "./lookup.ts";
 import type { Reference, Sender } from "./uplink.ts";
 
-/**
- * The cells that take uploads from a sender: those that take them from anyone, and those that the sender, or the
- * owner of the logger that sends, may upload to.
- */
-export async function findOpenTo(
-  db: Db,
-  sender: Sender,
+/** The cells that some users may upload to, as far as they were asked about. */
+export type Roles = ReadonlyMap<string, ReadonlySet<number>>;
+
+/** Who of some senders may upload to which of some cells by a role, where that matters. */
+export async function findRoles(
+  lookup: Lookup,
+  senders: readonly Sender[],
   cells: readonly Cell[],
-): Promise<ReadonlySet<number>> {
-  const ids = cells.map(({ id }) => id);
-  if (sender.kind === "user" && sender.admin) return new Set(ids);
-  const open = cells.filter(({ upload_policy }) => upload_policy === "open").map(({ id }) => id);
+): Promise<Roles> {
+  const closed = cells.filter(({ upload_policy }) => upload_policy !== "open").map(({ id }) => id);
+  const userIds = new Set(senders.map(onBehalfOf).filter((id) => id !== undefined));
+  const roles = new Map<string, ReadonlySet<number>>();
+  if (closed.length === 0) return roles;
+  for (const userId of userIds) roles.set(userId, new Set(await lookup.uploadable(userId, closed)));
+  return roles;
+}
+
+/** Whether a cell takes uploads from a sender: from anyone, or for their role or that of the sending logger's owner. */
+export function isOpenTo(sender: Sender, { id, upload_policy }: Cell, roles: Roles): boolean {
+  if (upload_policy === "open" || (sender.kind === "user" && sender.admin)) return true;
   const userId = onBehalfOf(sender);
-  if (userId === undefined || open.length === ids.length) return new Set(open);
-  return new Set([...open, ...(await findUploadable(db, userId, ids))]);
+  return userId !== undefined && (roles.get(userId)?.has(id) ?? false);
 }
 
 /** What a sender is told of a cell that doesn't take their uploads. */

@@ -106,21 +106,20 @@ export const unknownFormat = (contentType: string) =>
   );
 
 /**
- * Throws the first fault, if there is one, with a verdict for every measurement: a message is taken whole or
- * not at all.
+ * The first fault, if there is one, with a verdict for every measurement: a message is taken whole or not at all.
  *
  * @param idxs the node's own numbers of the message's measurements
  * @param faults what is wrong with each, in the same order
  */
-export function refuseIfAny(
+export function refusalIfAny(
   idxs: readonly number[],
   faults: readonly (Refusal | undefined)[],
-): void {
+): Refusal | undefined {
   const first = faults.find((fault) => fault !== undefined);
-  if (!first) return;
+  if (!first) return undefined;
   first.verdicts = idxs.map((idx, at) => ({
     idx,
     error: faults[at]?.sensorError ?? SensorError.ok,
   }));
-  throw first;
+  return first;
 }

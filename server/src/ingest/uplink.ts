@@ -4,15 +4,36 @@ import type { Format } from "./codecs/codecs.ts";
 
 /** One upload as it came through a door, before anyone has looked inside. */
 export interface Uplink {
+  /** A UUID of this server's: an upload that is kept twice on its way is known again by it. */
+  readonly id: string;
   /** Undefined when the door knows no codec for what it was sent. */
   readonly format: Format | undefined;
   readonly payload: Uint8Array;
   /** Unix seconds. */
   readonly receivedAt: number;
-  readonly sender: Sender;
+  readonly credentials: Credentials;
   /** Without the key that may stand in it. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * What an upload shows of who sends it, with no secret in it: of a token the session, of a key the SHA-256
+ * (hexadecimal) that it is stored as. `uploadKey` came by a door that is for holders of such keys only.
+ */
+export type Credentials =
+  | {
+      readonly kind: "open";
+      readonly key?: ShownKey | undefined;
+      readonly session?: { readonly userId: string; readonly sessionId: string } | undefined;
+      /** The sender's network address. */
+      readonly address: string;
+    }
+  | { readonly kind: "uploadKey"; readonly key: ShownKey | undefined };
+
+export interface ShownKey {
+  readonly kind: "api" | "upload";
+  readonly hash: string;
 }
 
 /**

@@ -2,7 +2,8 @@ import type { FastifyRequest } from "fastify";
 import { formBody, jsonBody } from "../ingest/codecs/by-name.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { formatNaive } from "../lib/time.ts";
-import type { FormatOf, Stored } from "./door.ts";
+import type { Stored } from "../ingest/ingest.ts";
+import type { FormatOf } from "./door.ts";
 import { mediaType } from "./media-type.ts";
 
 const form = "application/x-www-form-urlencoded";
@@ -29,7 +30,7 @@ export function sentValues(request: FastifyRequest): (key: string) => number | n
  * What the older doors answer beside the values. A reading has no number of its own here: `id` is its instant,
  * which together with its stream tells it from all others.
  */
-export function receipt({ measurements, readings }: Stored): {
+export function receipt({ measurements, receivedAt }: Stored): {
   id: number;
   ts: string;
   ts_server: string;
@@ -38,6 +39,6 @@ export function receipt({ measurements, readings }: Stored): {
   return {
     id: Math.floor(ts),
     ts: formatNaive(ts),
-    ts_server: formatNaive(readings[0]!.receivedAt),
+    ts_server: formatNaive(receivedAt),
   };
 }

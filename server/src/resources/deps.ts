@@ -2,12 +2,14 @@ import type { FastifyBaseLogger } from "fastify";
 import type { AuthDeps } from "../auth/authenticate.ts";
 import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
+import type { Log } from "../lib/log.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
 
 /** What is needed where devices upload and scientists read. */
 export interface ReadingDeps extends DoorDeps {
+  readonly db: Db;
   /** The same database as `db`, for spans of readings. */
   readonly reads: Db;
 }
@@ -15,6 +17,7 @@ export interface ReadingDeps extends DoorDeps {
 /** What the resources need of the rest of the product; each asks for the part it uses. */
 export interface ServerDeps extends ReadingDeps, AuthDeps {
   readonly logger: FastifyBaseLogger;
+  readonly log: Log;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
   /** Undefined: loggers are not registered on The Things Stack. */

@@ -1,14 +1,21 @@
+import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
-import { ingest, type IngestDeps, type Outcome } from "../ingest/ingest.ts";
+import type { Ingest, Stored } from "../ingest/ingest.ts";
 import { SensorError } from "../ingest/refusal.ts";
-import type { Sender, Uplink } from "../ingest/uplink.ts";
+import type { Credentials, Uplink } from "../ingest/uplink.ts";
+import type { TokenSettings } from "../auth/tokens.ts";
+import type { Clock } from "../lib/clock.ts";
 import { redactHeader, redactPath } from "../auth/keys.ts";
 import { mediaType } from "./media-type.ts";
-import { findSender, type SenderDeps } from "./sender.ts";
+import { readCredentials } from "./sender.ts";
 
-export interface DoorDeps extends IngestDeps, SenderDeps {}
+export interface DoorDeps {
+  readonly ingest: Pick<Ingest, "take">;
+  readonly tokens: TokenSettings;
+  readonly clock: Clock;
+}
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -23,8 +30,8 @@ export interface Door {
   readonly takes: readonly string[];
   readonly formatOf: FormatOf;
   readonly answer?: Answer;
-  /** Who sends an upload; by its headers, where a door doesn't know better. Fails for the database's absence alone. */
-  readonly senderOf?: (request: FastifyRequest) => Promise<Sender>;
+  /** What a request shows of who sends it: in its headers, where a door doesn't know better. */
+  readonly credentialsOf?: (request: FastifyRequest) => Credentials;
 }
 
 /** What a door takes: the format of a request's body, or undefined when no codec fits its type. */
@@ -32,7 +39,6 @@ export type FormatOf = (mediaType: string, request: FastifyRequest) => Format | 
 
 /** How a door answers what was stored. */
 export type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
-export type Stored = Exclude<Outcome, { readonly ignored: string }>;
 
 /** Characters of a path that are kept: enough to tell the doors apart. */
 const longestPath = 200;
@@ -53,20 +59,17 @@ const secretHeaders = new Set([
 export function openDoor(
   app: FastifyInstance,
   deps: DoorDeps,
-  {
-    url,
-    takes,
-    formatOf,
-    answer = answerStored,
-    senderOf = async (request) => await findSender(deps, request),
-  }: Door,
+  { url, takes, formatOf, answer = answerStored, credentialsOf }: Door,
 ): void {
   app.register(async (door) => {
     takeBytes(door);
     door.post(url, { config: { door: true, takes } }, async (request, reply) => {
       const receivedAt = deps.clock();
-      const sender = await senderOf(request);
-      const outcome = await ingest(deps, toUplink(request, formatOf, sender, receivedAt));
+      const credentials =
+        credentialsOf?.(request) ?? (await readCredentials(deps.tokens, request, receivedAt));
+      const outcome = await deps.ingest.take(
+        toUplink(request, formatOf(mediaType(request), request), credentials, receivedAt),
+      );
       if ("ignored" in outcome)
         return reply.type("text/plain; charset=utf-8").send(outcome.ignored);
       return answer(outcome, request, reply);
@@ -86,22 +89,30 @@ function takeBytes(door: FastifyInstance): void {
 
 function toUplink(
   request: FastifyRequest,
-  formatOf: FormatOf,
-  sender: Sender,
+  format: Format | undefined,
+  credentials: Credentials,
   receivedAt: number,
 ): Uplink {
+  return {
+    id: randomUUID(),
+    format,
+    payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
+    receivedAt,
+    credentials,
+    path: redactPath(request.url).slice(0, longestPath),
+    // Most uploads are stored, and nobody looks at their headers.
+    get headers() {
+      return keptHeaders(request);
+    },
+  };
+}
+
+function keptHeaders(request: FastifyRequest): Readonly<Record<string, string>> {
   const { key } = request.params as { readonly key?: string };
   const headers = Object.entries({ ...request.headers, "content-type": request.uploadType })
     .filter(([name]) => !secretHeaders.has(name))
     .map(([name, value]) => [name, redactHeader(String(value ?? ""), key)]);
-  return {
-    format: formatOf(mediaType(request), request),
-    payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
-    receivedAt,
-    sender,
-    path: redactPath(request.url).slice(0, longestPath),
-    headers: Object.fromEntries(headers),
-  };
+  return Object.fromEntries(headers);
 }
 
 /** As nodes expect it: a version-1 `Response`, or a version-2 verdict for each measurement. */

@@ -1,61 +1,98 @@
 import type { FastifyRequest } from "fastify";
-import { authenticate, type AuthDeps } from "../auth/authenticate.ts";
+import {
+  findByKey,
+  findBySession,
+  readToken,
+  recogniseKey,
+  type AuthDeps,
+} from "../auth/authenticate.ts";
 import type { Caller } from "../auth/caller.ts";
-import { isUploadKey } from "../auth/keys.ts";
+import type { TokenSettings } from "../auth/tokens.ts";
 import { isDatabaseAway } from "../db/connect.ts";
-import type { Sender } from "../ingest/uplink.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Credentials, Sender, ShownKey } from "../ingest/uplink.ts";
 import { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Actor } from "../store/audit.ts";
-import { findUploadKey } from "../store/upload-keys.ts";
 import { actorOf, credentialsOf } from "./caller.ts";
 
-export interface SenderDeps extends AuthDeps {
-  readonly clock: Clock;
-  readonly log: Log;
+/**
+ * What a request shows of who it is from, without asking the database. What is no good is passed over, since an
+ * open cell takes the upload all the same.
+ *
+ * @param now Unix seconds
+ */
+export async function readCredentials(
+  tokens: TokenSettings,
+  request: FastifyRequest,
+  now: number,
+): Promise<Credentials> {
+  const { authorization, apiKey } = credentialsOf(request);
+  return {
+    kind: "open",
+    key: apiKey === undefined ? undefined : showKey(apiKey),
+    session:
+      authorization === undefined ? undefined : await readSession(tokens, authorization, now),
+    address: request.ip,
+  };
+}
+
+/** A key without its secret, if a text is formed as one. */
+export function showKey(text: string): ShownKey | undefined {
+  const key = recogniseKey(text);
+  return key && { kind: key.kind, hash: key.hash.toString("hex") };
+}
+
+async function readSession(tokens: TokenSettings, authorization: string, now: number) {
+  try {
+    return await readToken(tokens, authorization, now);
+  } catch (error) {
+    if (error instanceof KnownError) return undefined;
+    throw error;
+  }
 }
 
 /**
- * Finds out who sends an upload, of what its headers show: what is no good is passed over, since an open cell
- * takes the upload all the same. It is kept in any case, so this doesn't fail but for the database's absence.
+ * Finds out who sends an upload, from what it showed when it came. The upload is kept in any case, so this fails for
+ * the database's absence alone.
+ *
+ * @param receivedAt Unix seconds
  */
-export async function findSender(deps: SenderDeps, request: FastifyRequest): Promise<Sender> {
-  const { authorization, apiKey } = credentialsOf(request);
-  const shown = [
-    { authorization: undefined, apiKey },
-    { authorization, apiKey: undefined },
-  ];
-  for (const credentials of shown) {
-    const caller = await leniently(deps, async () => authenticate(deps, credentials, deps.clock()));
-    if (caller && caller.kind !== "nobody")
-      return toSender(caller, actorOf({ caller, ip: request.ip }));
-  }
-  return { kind: "nobody" };
+export async function identifySender(
+  deps: Pick<AuthDeps, "db"> & { readonly log: Log },
+  credentials: Credentials,
+  receivedAt: number,
+): Promise<Sender> {
+  const { key, kind } = credentials;
+  const holder = key && (await leniently(deps, async () => byKey(deps, key, receivedAt)));
+  if (kind === "uploadKey")
+    return holder?.kind === "upload-key" ? toSender(holder, "") : { kind: "unknown" };
+  const { session, address } = credentials;
+  const caller =
+    holder ?? (session && (await leniently(deps, async () => findBySession(deps.db, session))));
+  return caller && caller.kind !== "nobody" ? toSender(caller, address) : { kind: "nobody" };
 }
 
-/** Finds out which logger has an upload key. */
-export async function findHolder(deps: SenderDeps, key: string): Promise<Sender> {
-  if (!isUploadKey(key)) return { kind: "unknown" };
-  const found = await leniently(deps, async () => findUploadKey(deps.db, key, deps.clock()));
-  return found ? { kind: "logger", ...found } : { kind: "unknown" };
+async function byKey(
+  { db }: Pick<AuthDeps, "db">,
+  { kind, hash }: ShownKey,
+  receivedAt: number,
+): Promise<Caller | undefined> {
+  return await findByKey(db, { kind, hash: Buffer.from(hash, "hex") }, receivedAt);
 }
 
 async function leniently<Found>(
-  { log }: SenderDeps,
+  { log }: { readonly log: Log },
   find: () => Promise<Found>,
 ): Promise<Found | undefined> {
   try {
     return await find();
   } catch (error) {
     if (isDatabaseAway(error)) throw error;
-    if (!(error instanceof KnownError))
-      log.error({ err: error }, "who sends an upload is not known");
+    log.error({ err: error }, "who sends an upload is not known");
     return undefined;
   }
 }
 
-function toSender(caller: Exclude<Caller, { readonly kind: "nobody" }>, actor: Actor): Sender {
+function toSender(caller: Exclude<Caller, { readonly kind: "nobody" }>, address: string): Sender {
   if (caller.kind === "upload-key")
     return { kind: "logger", loggerId: caller.loggerId, ownerId: caller.ownerId };
   const may = (scope: "upload" | "manage") =>
@@ -66,6 +103,6 @@ function toSender(caller: Exclude<Caller, { readonly kind: "nobody" }>, actor: A
     admin: caller.kind === "user" && caller.admin,
     mayUpload: may("upload"),
     mayCreate: may("upload") && may("manage"),
-    actor,
+    actor: actorOf({ caller, ip: address }),
   };
 }

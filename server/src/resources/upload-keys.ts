@@ -10,7 +10,7 @@ import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
 import { actorOf } from "./caller.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
 import type { KeyDeps } from "./keys.ts";
-import { findHolder } from "./sender.ts";
+import { showKey } from "./sender.ts";
 import { formatOfUpload, uploadTypes } from "./sensor.ts";
 
 export interface UploadKeyDeps extends KeyDeps {
@@ -87,7 +87,10 @@ export const uploadByKey: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async 
     url: "/u/:key",
     takes: uploadTypes,
     formatOf: formatOfUpload,
-    senderOf: async ({ params }) => await findHolder(deps, (params as { key: string }).key),
+    credentialsOf: ({ params }) => ({
+      kind: "uploadKey",
+      key: showKey((params as { key: string }).key),
+    }),
   });
 };
 

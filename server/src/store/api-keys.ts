@@ -97,20 +97,20 @@ export async function deleteApiKeysOf(db: Db, userId: string): Promise<void> {
 }
 
 /**
- * The key with this text, if it is one and goes on; notes its use, once a minute at most.
+ * The key with this hash, if there is one that goes on; notes its use, once a minute at most.
  *
  * @param now Unix seconds
  */
 export async function findApiKey(
   db: Db,
-  key: string,
+  hash: Buffer,
   now: number,
 ): Promise<{ id: number; userId: string; scopes: string[] } | undefined> {
   const at = new Date(now * 1000);
   const found = await db
     .selectFrom("api_key")
     .select(["id", "account_id as userId", "scopes", "last_used_at"])
-    .where("hash", "=", hashSecret(key))
+    .where("hash", "=", hash)
     .where(sql<boolean>`(expires_at is null or expires_at > ${at})`)
     .executeTakeFirst();
   if (!found) return undefined;

@@ -60,17 +60,17 @@ export async function deleteUploadKeys(db: Db, loggerId: number): Promise<void> 
   await db.deleteFrom("upload_key").where("logger_id", "=", loggerId).execute();
 }
 
-/** The logger that an upload key belongs to, if it is one and goes on. @param now Unix seconds */
+/** The logger that the upload key with this hash belongs to, if there is one that goes on. @param now Unix seconds */
 export async function findUploadKey(
   db: Db,
-  key: string,
+  hash: Buffer,
   now: number,
 ): Promise<{ keyId: number; loggerId: number; ownerId: string | null } | undefined> {
   return await db
     .selectFrom("upload_key")
     .innerJoin("logger", "logger.id", "upload_key.logger_id")
     .select(["upload_key.id as keyId", "logger_id as loggerId", "user_id as ownerId"])
-    .where("hash", "=", hashSecret(key))
+    .where("hash", "=", hash)
     .where(sql<boolean>`(expires_at is null or expires_at > ${new Date(now * 1000)})`)
     .executeTakeFirst();
 }

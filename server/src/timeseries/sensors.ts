@@ -50,48 +50,79 @@ export async function findSensors(
 
 /** What tells the streams of one cell apart. */
 export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
-  return JSON.stringify([name, measurement]);
+  return `${name}\0${measurement}`;
 }
 
 /**
- * The numbers of some sensors, made where they don't exist yet. One that has held whole numbers only becomes
- * "float" with its first other number.
+ * The numbers of sensors, found, remembered, and made where they don't exist yet. One that has held whole numbers
+ * only becomes "float" with its first other number.
  *
- * @returns ids in the order of `wanted`
+ * A number that is remembered is good as long as its cell is there.
  */
-export async function ensureSensors(db: Db, wanted: readonly WantedSensor[]): Promise<number[]> {
-  const known = await selectSensors(db, wanted);
-  const missing = wanted.filter(
-    (sensor) => known.get(sensorKey(sensor)) === undefined || widens(sensor, known),
-  );
-  if (missing.length > 0) {
-    const made = await transact(db, async (transaction) => {
-      await lockCells(transaction, wanted);
+export class SensorIds {
+  readonly #db: Db;
+  readonly #cells = new Map<number, Map<string, KnownSensor>>();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** Cells whose sensors are remembered. */
+  get size(): number {
+    return this.#cells.size;
+  }
+
+  /** A sensor's number, if it is remembered. */
+  find(cellId: number, stream: Stream): number | undefined {
+    return this.#cells.get(cellId)?.get(streamKey(stream))?.id;
+  }
+
+  /** @returns ids in the order of `wanted` */
+  async ensure(wanted: readonly WantedSensor[]): Promise<number[]> {
+    await this.#load(wanted);
+    const missing = wanted.filter((sensor) => !isMet(sensor, this.#get(sensor)));
+    if (missing.length > 0) await this.#make(missing);
+    return wanted.map((sensor) => this.#get(sensor)!.id);
+  }
+
+  #get({ cellId, stream }: WantedSensor): KnownSensor | undefined {
+    return this.#cells.get(cellId)?.get(streamKey(stream));
+  }
+
+  async #load(wanted: readonly WantedSensor[]): Promise<void> {
+    const cellIds = new Set<number>();
+    for (const { cellId } of wanted) if (!this.#cells.has(cellId)) cellIds.add(cellId);
+    if (cellIds.size === 0) return;
+    const rows = await this.#db
+      .selectFrom("sensor")
+      .select(columns)
+      .where("cell_id", "in", [...cellIds])
+      .execute();
+    for (const cellId of cellIds) this.#cells.set(cellId, new Map());
+    this.#remember(rows);
+  }
+
+  async #make(missing: readonly WantedSensor[]): Promise<void> {
+    const made = await transact(this.#db, async (transaction) => {
+      await lockCells(transaction, missing);
       return await upsertSensors(transaction, missing);
     });
-    for (const [key, row] of made) known.set(key, row);
+    this.#remember(made);
   }
-  return wanted.map((sensor) => known.get(sensorKey(sensor))!.id);
+
+  #remember(rows: readonly Sensor[]): void {
+    for (const { id, cell_id, data_type: dataType, ...stream } of rows)
+      this.#cells.get(cell_id)?.set(streamKey(stream), { id, dataType });
+  }
 }
 
-type Known = Map<string, { id: number; dataType: DataType }>;
-
-function sensorKey({ cellId, stream }: WantedSensor): string {
-  return `${cellId} ${streamKey(stream)}`;
+interface KnownSensor {
+  readonly id: number;
+  readonly dataType: DataType;
 }
 
-function widens(sensor: WantedSensor, known: Known): boolean {
-  return sensor.dataType === "float" && known.get(sensorKey(sensor))!.dataType === "int";
-}
-
-async function selectSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
-  const rows = await db
-    .selectFrom("sensor")
-    .select(columns)
-    .where("cell_id", "in", [...new Set(wanted.map(({ cellId }) => cellId))])
-    .where("name", "in", [...new Set(wanted.map(({ stream }) => stream.name))])
-    .execute();
-  return index(rows);
+function isMet({ dataType }: WantedSensor, known: KnownSensor | undefined): boolean {
+  return known !== undefined && (known.dataType === "float" || dataType === "int");
 }
 
 /**
@@ -105,8 +136,8 @@ async function lockCells(db: Db, wanted: readonly WantedSensor[]): Promise<void>
   );
 }
 
-async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Known> {
-  const rows = await db
+async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Sensor[]> {
+  return await db
     .insertInto("sensor")
     .values(
       distinct(wanted).map(({ cellId, stream: { name, measurement, unit }, dataType }) => ({
@@ -124,24 +155,14 @@ async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<K
     )
     .returning(columns)
     .execute();
-  return index(rows);
 }
 
 /** Each sensor once, where it was first wanted; "float" if that was wanted anywhere. */
 function distinct(wanted: readonly WantedSensor[]): WantedSensor[] {
   const sensors = new Map<string, WantedSensor>();
   for (const sensor of wanted) {
-    const key = sensorKey(sensor);
+    const key = `${sensor.cellId} ${streamKey(sensor.stream)}`;
     if (!sensors.has(key) || sensor.dataType === "float") sensors.set(key, sensor);
   }
   return [...sensors.values()];
-}
-
-function index(rows: readonly Sensor[]): Known {
-  return new Map(
-    rows.map((row) => [
-      sensorKey({ cellId: row.cell_id, stream: row, dataType: row.data_type }),
-      { id: row.id, dataType: row.data_type },
-    ]),
-  );
 }

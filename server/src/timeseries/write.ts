@@ -3,7 +3,7 @@ import { isSameStream, type DataType, type Stream } from "@ents-backend/schemas/
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { retryCollisions } from "../db/transact.ts";
-import { ensureSensors } from "./sensors.ts";
+import { SensorIds, type WantedSensor } from "./sensors.ts";
 
 /** A reading that has its place: its cell exists and takes it. */
 export interface NewReading {
@@ -26,9 +26,22 @@ export interface Written {
   readonly conflicting: number;
 }
 
+/** What a writer knows from before, and what that is valid for. */
+export interface Knowledge {
+  readonly sensors: SensorIds;
+  /** The directory's version by which the readings were judged; undefined when that doesn't matter. */
+  readonly version: number | undefined;
+}
+
+/** Thrown, with nothing stored, when readings were judged by a directory that has changed since. */
+export class StaleDirectory extends Error {
+  override readonly name = "StaleDirectory";
+}
+
 /** Stores readings, all or none, as `writeGroups` does. */
 export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
-  const [written] = await writeGroups(db, [readings]);
+  const knowledge = { sensors: new SensorIds(db), version: undefined };
+  const [written] = await writeGroups(db, [readings], knowledge);
   return written!;
 }
 
@@ -41,43 +54,39 @@ export async function writeReadings(db: Db, readings: readonly NewReading[]): Pr
  * Answers after the commit.
  *
  * @returns what became of each group, in order
+ * @throws StaleDirectory
  */
 export async function writeGroups(
   db: Db,
   groups: readonly (readonly NewReading[])[],
+  { sensors, version }: Knowledge,
 ): Promise<Written[]> {
   const readings = groups.flat();
   if (readings.length === 0) return groups.map(() => ({ stored: 0, repeated: 0, conflicting: 0 }));
   const halves = readings.filter(isHalfOfPower);
-  const known = await retryCollisions(async () => {
-    const [ids, powerIds] = await findSensorIds(db, readings, halves);
-    // Transactions that insert the same keys must take them in the same order, or they wait for each other.
-    const order = orderByKey(ids, readings);
-    const { old, conflicting } = await store(db, {
-      rows: order.map((at) => ({ ...readings[at]!, sensorId: ids[at]! })),
-      instants: instantsOf(halves, powerIds),
-      sightings: sightingsIn(readings),
-    });
-    return { old: old.map((at) => order[at]!), conflicting: conflicting.map((at) => order[at]!) };
-  });
-  return countByGroup(groups, new Set(known.old), new Set(known.conflicting));
+  const powers = halves.map(toPower);
+  const ids = await sensors.ensure([...readings, ...powers]);
+  // Transactions that insert the same keys must take them in the same order, or they wait for each other.
+  const order = orderByKey(ids, readings);
+  const upload = {
+    rows: order.map((at) => ({ ...readings[at]!, sensorId: ids[at]! })),
+    instants: instantsOf(halves, ids.slice(readings.length), sensors),
+    sightings: sightingsIn(readings),
+  };
+  const known = await retryCollisions(async () => await store(db, version, upload));
+  return countByGroup(
+    groups,
+    new Set(known.old.map((at) => order[at]!)),
+    new Set(known.conflicting.map((at) => order[at]!)),
+  );
 }
 
-/** The numbers of the readings' sensors, and of the power that each half belongs to. */
-async function findSensorIds(
-  db: Db,
-  readings: readonly NewReading[],
-  halves: readonly NewReading[],
-): Promise<[ofReadings: number[], ofPower: number[]]> {
-  const powers = halves.map(
-    ({ cellId }) => ({ cellId, stream: powerStreams.p, dataType: "float" }) as const,
-  );
-  const ids = await ensureSensors(db, [...readings, ...powers]);
-  return [ids.slice(0, readings.length), ids.slice(readings.length)];
+function toPower({ cellId }: NewReading): WantedSensor {
+  return { cellId, stream: powerStreams.p, dataType: "float" };
 }
 
 function orderByKey(ids: readonly number[], readings: readonly NewReading[]): number[] {
-  return ids
+  return readings
     .map((_, at) => at)
     .sort((a, b) => ids[a]! - ids[b]! || readings[a]!.ts - readings[b]!.ts || a - b);
 }
@@ -90,6 +99,9 @@ interface Row extends NewReading {
 interface PowerInstant {
   readonly powerId: number;
   readonly ts: number;
+  /** Undefined: not known here, perhaps because there is none. */
+  readonly voltageId: number | undefined;
+  readonly currentId: number | undefined;
   /** Whether the other half didn't come with it. */
   readonly alone: boolean;
 }
@@ -103,6 +115,7 @@ interface Sighting {
 /** @returns which of the rows were there, and which of them with another value */
 async function store(
   db: Db,
+  version: number | undefined,
   {
     rows,
     instants,
@@ -115,32 +128,57 @@ async function store(
 ): Promise<{ old: number[]; conflicting: number[] }> {
   const lone = new Set(instants.filter(({ alone }) => alone).map(({ powerId }) => powerId));
   const { v, i } = powerStreams;
-  const result = await sql<{ old: number[]; conflicting: number[] }>`
-    select old, conflicting from store_readings(
-      ${rows.map(({ sensorId }) => sensorId)}, ${rows.map(({ ts }) => ts)}, ${rows.map(({ value }) => value)},
-      ${rows.map(({ receivedAt }) => receivedAt)}, ${rows.map(({ loggerId }) => loggerId)},
-      ${instants.map(({ powerId }) => powerId)}, ${instants.map(({ ts }) => ts)},
-      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${[...lone]},
-      ${sightings.map(({ loggerId }) => loggerId)}, ${sightings.map(({ cellId }) => cellId)},
-      ${sightings.map(({ receivedAt }) => receivedAt)}
+  const { rows: answers } = await sql<{ stale: boolean; old: number[]; conflicting: number[] }>`
+    select stale, old, conflicting from store_readings(
+      ${version ?? null},
+      ${array(rows, (row) => row.sensorId)}, ${array(rows, (row) => row.ts)},
+      ${array(rows, (row) => row.value)}, ${array(rows, (row) => row.receivedAt)},
+      ${array(rows, (row) => row.loggerId)},
+      ${array(instants, (instant) => instant.powerId)}, ${array(instants, (instant) => instant.ts)},
+      ${array(instants, (instant) => instant.voltageId)}, ${array(instants, (instant) => instant.currentId)},
+      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${array([...lone], (id) => id)},
+      ${array(sightings, (one) => one.loggerId)}, ${array(sightings, (one) => one.cellId)},
+      ${array(sightings, (one) => one.receivedAt)}
     )`.execute(db);
-  const { old, conflicting } = result.rows[0]!;
+  const { stale, old, conflicting } = answers[0]!;
+  if (stale) throw new StaleDirectory("the directory has changed");
   return { old: old.map((nth) => nth - 1), conflicting: conflicting.map((nth) => nth - 1) };
+}
+
+/** A PostgreSQL array of numbers as text: the driver would quote each of them. */
+function array<Item>(
+  items: readonly Item[],
+  numberOf: (item: Item) => number | null | undefined,
+): string {
+  return `{${items.map((item) => numberOf(item) ?? "null").join()}}`;
 }
 
 function isHalfOfPower({ stream }: NewReading): boolean {
   return isSameStream(stream, powerStreams.v) || isSameStream(stream, powerStreams.i);
 }
 
-function instantsOf(halves: readonly NewReading[], powerIds: readonly number[]): PowerInstant[] {
-  const names = new Map<string, Set<string>>();
-  const instants = new Map<string, { powerId: number; ts: number }>();
+function instantsOf(
+  halves: readonly NewReading[],
+  powerIds: readonly number[],
+  sensors: SensorIds,
+): PowerInstant[] {
+  const instants = new Map<string, { at: number; streams: Set<string> }>();
   halves.forEach(({ ts, stream }, at) => {
     const key = `${powerIds[at]!} ${ts}`;
-    instants.set(key, { powerId: powerIds[at]!, ts });
-    names.set(key, (names.get(key) ?? new Set()).add(stream.name));
+    const known = instants.get(key);
+    if (known) known.streams.add(stream.name);
+    else instants.set(key, { at, streams: new Set([stream.name]) });
   });
-  return [...instants].map(([key, instant]) => ({ ...instant, alone: names.get(key)!.size < 2 }));
+  return [...instants.values()].map(({ at, streams }) => {
+    const { cellId, ts } = halves[at]!;
+    return {
+      powerId: powerIds[at]!,
+      ts,
+      voltageId: sensors.find(cellId, powerStreams.v),
+      currentId: sensors.find(cellId, powerStreams.i),
+      alone: streams.size < 2,
+    };
+  });
 }
 
 /** Which logger numbers have written to which cells, registered or not. */

@@ -8,7 +8,7 @@ import { hideKeys, hideSecrets, redactPath } from "../../src/auth/keys.ts";
 import { connect, type Db } from "../../src/db/connect.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { createLogger } from "../../src/store/loggers.ts";
-import { testDeps, useApi } from "../support/api.ts";
+import { testDeps, testIngest, useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { silentLog } from "../support/log.ts";
 import { RawConnection } from "../support/raw-http.ts";
@@ -40,7 +40,12 @@ beforeAll(async () => {
   await broken.db.schema.dropTable("reading").execute();
   awayDb = connect("postgres://nobody@127.0.0.1:1/nowhere", silentLog);
   for (const db of [api.db, broken.db, awayDb]) {
-    const app = buildServer({ ...testDeps(db, () => api.now), log, logger: log });
+    const app = buildServer({
+      ...testDeps(db, () => api.now),
+      ingest: testIngest(db, { log }),
+      log,
+      logger: log,
+    });
     await app.listen({ port: 0, host: "127.0.0.1" });
     servers.push(app);
   }

@@ -68,6 +68,12 @@ async function uploadUntil(stop: AbortSignal, url: string, first: number): Promi
   return acknowledged;
 }
 
+async function readPower(url: string): Promise<{ timestamp: number[]; p: (number | null)[] }> {
+  const span = "startTime=0&endTime=20000000&resample=none&timestamps=unix";
+  const answer = await fetch(`${url}/api/power/1?${span}`);
+  return (await answer.json()) as { timestamp: number[]; p: (number | null)[] };
+}
+
 describe("ents-backend start", () => {
   it("goes on when the database's server is killed under uploads, and loses none that it has acknowledged", async () => {
     const { child, dataDir, url } = await start();
@@ -84,12 +90,13 @@ describe("ents-backend start", () => {
     stop.abort();
     const acknowledged = (await Promise.all(writers)).flat();
     expect(child.exitCode).toBeNull();
-    const answer = await fetch(
-      `${url}/api/power/1?startTime=0&endTime=20000000&resample=none&timestamps=unix`,
-    );
-    const { timestamp, p } = (await answer.json()) as { timestamp: number[]; p: (number | null)[] };
-    const stored = new Set(timestamp);
-    expect(acknowledged.filter((ts) => !stored.has(ts))).toEqual([]);
+    // What came while the database was away is in the journal for a moment more.
+    const missing = async () => {
+      const stored = new Set((await readPower(url)).timestamp);
+      return acknowledged.filter((ts) => !stored.has(ts));
+    };
+    await expect.poll(missing, { timeout: 20_000 }).toEqual([]);
+    const { p } = await readPower(url);
     expect(p).not.toContain(null);
   }, 60_000);
 

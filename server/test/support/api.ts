@@ -1,9 +1,13 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { afterAll, beforeAll } from "vitest";
 import { IdentityProvider } from "../../src/auth/oidc.ts";
-import type { Db } from "../../src/db/connect.ts";
+import { checkServer, type Db } from "../../src/db/connect.ts";
+import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
 import type { Clock } from "../../src/lib/clock.ts";
+import { KnownError } from "../../src/lib/errors.ts";
+import type { Log } from "../../src/lib/log.ts";
 import type { ServerDeps } from "../../src/resources/deps.ts";
+import { identifySender } from "../../src/resources/sender.ts";
 import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
 import { useDatabase } from "./database.ts";
 import { silentLog } from "./log.ts";
@@ -31,6 +35,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     db,
     reads: db,
     clock,
+    ingest: testIngest(db),
     log: silentLog,
     logger: silentLog,
     tokens: { secret: Buffer.alloc(32, "test"), issuer: "http://localhost:8000" },
@@ -43,6 +48,31 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     },
     ttn: undefined,
   };
+}
+
+/** A journal on a disk that is full. */
+const fullJournal: IngestDeps["journal"] = {
+  append: async () => {
+    throw new KnownError("unavailable", "journal_full", "the journal is full");
+  },
+  drain: async () => {},
+  depth: () => ({ records: 0, bytes: 0 }),
+};
+
+/** The write path of a server; one whose journal takes nothing, where the test doesn't bring one. */
+export function testIngest(
+  db: Db,
+  { log = silentLog, journal = fullJournal }: { log?: Log; journal?: IngestDeps["journal"] } = {},
+): Ingest {
+  return new Ingest({
+    db,
+    settings: { defaultUploadPolicy: "key" },
+    log,
+    journal,
+    identify: async (credentials, receivedAt) =>
+      await identifySender({ db, log }, credentials, receivedAt),
+    probe: async () => await checkServer(db),
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { findSensorTypeByNumber } from "@ents-backend/schemas/sensor";
-import { invalidMeasurement, Refusal, refuseIfAny, unsupportedSensor } from "../refusal.ts";
+import { invalidMeasurement, Refusal, refusalIfAny, unsupportedSensor } from "../refusal.ts";
 import type { Decoded, Measurement } from "../uplink.ts";
 import {
   RepeatedSensorMeasurementsSchema,
@@ -25,10 +25,11 @@ export function decodeRepeated(payload: Uint8Array): Decoded {
     throw invalidMeasurement(`the message has more than ${mostMeasurements} measurements`);
   const read = measurements.map((measurement) => readMeasurement(measurement, message));
   const faults = read.map((outcome) => (outcome instanceof Refusal ? outcome : undefined));
-  refuseIfAny(
+  const refusal = refusalIfAny(
     measurements.map(({ idx }) => idx),
     faults,
   );
+  if (refusal) throw refusal;
   return { measurements: read.flatMap((outcome) => (outcome instanceof Refusal ? [] : [outcome])) };
 }
 

@@ -1,0 +1,102 @@
+import type { Db } from "../db/connect.ts";
+import { findCells, type Cell } from "../store/cells.ts";
+import { readDirectoryVersion } from "../store/directory.ts";
+import { findLoggers, type Logger } from "../store/loggers.ts";
+import { findUploadable } from "../store/members.ts";
+
+/** Where uploads are judged from: which cells and loggers there are, and who may upload to which cell. */
+export interface Lookup {
+  cells(ids: readonly number[], names: readonly string[]): Promise<readonly Cell[]>;
+  loggers(ids: readonly number[], names: readonly string[]): Promise<readonly Logger[]>;
+  /** Those of some cells that a user may upload to by a role. */
+  uploadable(userId: string, cellIds: readonly number[]): Promise<readonly number[]>;
+}
+
+/** Asks the database each time. */
+export function lookIn(db: Db): Lookup {
+  return {
+    cells: async (ids, names) => await findCells(db, ids, names),
+    loggers: async (ids, names) => await findLoggers(db, ids, names),
+    uploadable: async (userId, cellIds) => await findUploadable(db, userId, cellIds),
+  };
+}
+
+/** Rows that are remembered by number and by name; undefined: known not to be there. */
+interface Shelf<Row> {
+  readonly byId: Map<number, Row | undefined>;
+  readonly byName: Map<string, Row>;
+}
+
+/**
+ * Remembers what it was told, as of a version of the directory. What is decided by it holds only if the directory
+ * has that version still, which the statement that stores readings checks.
+ */
+export class Memory implements Lookup {
+  readonly #db: Db;
+  #version: Promise<number> | undefined;
+  readonly #cells = emptyShelf<Cell>();
+  readonly #loggers = emptyShelf<Logger>();
+  readonly #roles = new Map<string, boolean>();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** What its answers are valid for. It was read before all that is remembered. */
+  async version(): Promise<number> {
+    this.#version ??= readDirectoryVersion(this.#db);
+    return await this.#version;
+  }
+
+  /** Rows that are remembered. */
+  get size(): number {
+    return this.#cells.byId.size + this.#loggers.byId.size + this.#roles.size;
+  }
+
+  async cells(ids: readonly number[], names: readonly string[]): Promise<readonly Cell[]> {
+    // A cell that isn't there may be made at any time, which doesn't make a new version.
+    return await this.#recall(this.#cells, ids, names, findCells, false);
+  }
+
+  async loggers(ids: readonly number[], names: readonly string[]): Promise<readonly Logger[]> {
+    return await this.#recall(this.#loggers, ids, names, findLoggers, true);
+  }
+
+  async uploadable(userId: string, cellIds: readonly number[]): Promise<readonly number[]> {
+    await this.version();
+    const key = (cellId: number) => `${userId} ${cellId}`;
+    const unknown = cellIds.filter((id) => !this.#roles.has(key(id)));
+    if (unknown.length > 0) {
+      const found = new Set(await findUploadable(this.#db, userId, unknown));
+      for (const id of unknown) this.#roles.set(key(id), found.has(id));
+    }
+    return cellIds.filter((id) => this.#roles.get(key(id)));
+  }
+
+  async #recall<Row extends { readonly id: number; readonly name: string }>(
+    { byId, byName }: Shelf<Row>,
+    ids: readonly number[],
+    names: readonly string[],
+    find: (db: Db, ids: readonly number[], names: readonly string[]) => Promise<Row[]>,
+    remembersAbsence: boolean,
+  ): Promise<readonly Row[]> {
+    await this.version();
+    const newIds = ids.filter((id) => !byId.has(id));
+    const newNames = names.filter((name) => !byName.has(name.toLowerCase()));
+    if (newIds.length + newNames.length > 0) {
+      if (remembersAbsence) for (const id of newIds) byId.set(id, undefined);
+      for (const row of await find(this.#db, newIds, newNames)) {
+        byId.set(row.id, row);
+        byName.set(row.name.toLowerCase(), row);
+      }
+    }
+    return [
+      ...ids.map((id) => byId.get(id)),
+      ...names.map((name) => byName.get(name.toLowerCase())),
+    ].filter((row) => row !== undefined);
+  }
+}
+
+function emptyShelf<Row>(): Shelf<Row> {
+  return { byId: new Map(), byName: new Map() };
+}

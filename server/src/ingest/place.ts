@@ -1,0 +1,163 @@
+import { isDatabaseAway } from "../db/connect.ts";
+import type { Settled } from "../lib/batcher.ts";
+import type { Log } from "../lib/log.ts";
+import { readDirectoryVersion } from "../store/directory.ts";
+import { insertQuarantined, type Quarantined } from "../store/quarantine.ts";
+import { SensorIds } from "../timeseries/sensors.ts";
+import { StaleDirectory, writeGroups, type NewReading, type Written } from "../timeseries/write.ts";
+import { judge, type Verdict } from "./judge.ts";
+import { Memory } from "./lookup.ts";
+import type { CreatorDeps } from "./newcomers.ts";
+import { Refusal, unknownUploadKey } from "./refusal.ts";
+import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
+
+export interface PlaceDeps extends Omit<CreatorDeps, "lookup"> {
+  readonly log: Log;
+  /** Finds out who sends an upload. Fails for the database's absence alone. */
+  readonly identify: (credentials: Credentials, receivedAt: number) => Promise<Sender>;
+}
+
+/** An upload as far as it is understood without the database: its measurements, or why there are none. */
+export interface Arrived {
+  readonly uplink: Uplink;
+  readonly content:
+    | { readonly measurements: readonly Measurement[] }
+    | { readonly refusal: Refusal };
+}
+
+/** More than this many rows are forgotten: who sends made-up numbers can't fill the memory with them. */
+const remembered_rows = 50_000;
+
+/** Finds uploads their place and keeps them there, many at a time. */
+export class Placer {
+  readonly #deps: PlaceDeps;
+  #known: { readonly memory: Memory; readonly sensors: SensorIds };
+
+  constructor(deps: PlaceDeps) {
+    this.#deps = deps;
+    this.#known = this.#learn();
+  }
+
+  /**
+   * Keeps uploads: readings where they belong, what has no place in quarantine, whole. All of them in one transaction
+   * where that goes; one that spoils it fails by itself, and is in quarantine then.
+   *
+   * @returns what became of each, in order: what was written, or why it wasn't. When the database is away, all have
+   *   failed with its error, and nothing else is known of them.
+   */
+  async place(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
+    try {
+      return await this.#placeTogether(arrived);
+    } catch (error) {
+      this.#known = this.#learn();
+      if (error instanceof StaleDirectory) return await this.place(arrived);
+      if (isDatabaseAway(error)) return arrived.map(() => ({ ok: false, error }));
+      if (arrived.length === 1) return [await this.#keepSpoilt(arrived[0]!, error)];
+      const middle = Math.ceil(arrived.length / 2);
+      const first = await this.place(arrived.slice(0, middle));
+      return [...first, ...(await this.place(arrived.slice(middle)))];
+    }
+  }
+
+  #learn() {
+    return { memory: new Memory(this.#deps.db), sensors: new SensorIds(this.#deps.db) };
+  }
+
+  async #placeTogether(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
+    const { db } = this.#deps;
+    if (this.#known.memory.size + this.#known.sensors.size > remembered_rows)
+      this.#known = this.#learn();
+    const { memory, sensors } = this.#known;
+    const version = await memory.version();
+    const verdicts = await this.#judge(arrived, memory);
+    // Before the write: it can be done twice, should the write fail.
+    await this.#quarantineRefused(arrived, verdicts, version);
+    const written = await writeGroups(db, verdicts.map(readingsOf), { sensors, version });
+    return verdicts.map((verdict, at) =>
+      "refusal" in verdict
+        ? { ok: false, error: verdict.refusal }
+        : { ok: true, result: written[at]! },
+    );
+  }
+
+  async #judge(arrived: readonly Arrived[], memory: Memory): Promise<Verdict[]> {
+    const senders = await identifyAll(this.#deps, arrived);
+    const candidates = arrived.flatMap(({ content, uplink: { receivedAt } }, at) =>
+      "measurements" in content ? [{ ...content, receivedAt, sender: senders[at]! }] : [],
+    );
+    const verdicts = (await judge({ ...this.#deps, lookup: memory }, candidates)).values();
+    return arrived.map(({ content }, at) => {
+      if ("measurements" in content) return verdicts.next().value!;
+      return senders[at]!.kind === "unknown" ? { refusal: unknownUploadKey() } : content;
+    });
+  }
+
+  /** @throws StaleDirectory when it has changed what they were refused by */
+  async #quarantineRefused(
+    arrived: readonly Arrived[],
+    verdicts: readonly Verdict[],
+    version: number,
+  ): Promise<void> {
+    const refused = arrived.flatMap(({ uplink }, at) => {
+      const verdict = verdicts[at]!;
+      return "refusal" in verdict ? [toQuarantined(uplink, verdict.refusal)] : [];
+    });
+    if (refused.length === 0) return;
+    if ((await readDirectoryVersion(this.#deps.db)) !== version)
+      throw new StaleDirectory("the directory has changed");
+    await quarantine(this.#deps, refused);
+  }
+
+  async #keepSpoilt({ uplink }: Arrived, error: unknown): Promise<Settled<Written>> {
+    try {
+      await quarantine(this.#deps, [toQuarantined(uplink, error)]);
+      return { ok: false, error };
+    } catch (second) {
+      return { ok: false, error: isDatabaseAway(second) ? second : error };
+    }
+  }
+}
+
+/** Asks once for each sender, however many uploads are theirs. */
+async function identifyAll(
+  { identify }: PlaceDeps,
+  arrived: readonly Arrived[],
+): Promise<Sender[]> {
+  const known = new Map<string, Promise<Sender>>();
+  const senders = arrived.map(async ({ uplink: { credentials, receivedAt } }) => {
+    if (showsNothing(credentials)) return nobody;
+    const key = JSON.stringify(credentials);
+    const sender = known.get(key) ?? identify(credentials, receivedAt);
+    known.set(key, sender);
+    return await sender;
+  });
+  return await Promise.all(senders);
+}
+
+const nobody: Sender = { kind: "nobody" };
+
+function showsNothing(credentials: Credentials): boolean {
+  return credentials.kind === "open" && !credentials.key && !credentials.session;
+}
+
+function readingsOf(verdict: Verdict): readonly NewReading[] {
+  return "readings" in verdict ? verdict.readings : [];
+}
+
+async function quarantine({ db, log }: PlaceDeps, uploads: readonly Quarantined[]): Promise<void> {
+  for (const upload of uploads) await insertQuarantined(db, upload);
+  for (const { path, format, code, reason, body } of uploads)
+    log.warn({ path, format, code, reason, bytes: body.length }, "an upload went to quarantine");
+}
+
+/** An upload with why it is in quarantine: a code for programs, a sentence for people. */
+function toQuarantined(
+  { format, payload, receivedAt, path, headers }: Uplink,
+  error: unknown,
+): Quarantined {
+  const why =
+    error instanceof Refusal
+      ? { code: error.code, reason: error.message }
+      : { code: "internal_error", reason: String(error) };
+  return { receivedAt, path, format, headers, body: payload, ...why };
+}

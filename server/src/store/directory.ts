@@ -1,0 +1,10 @@
+import type { Db } from "../db/connect.ts";
+
+/**
+ * The version of what uploads are judged by: it changes whenever a cell changes or goes, a logger comes, changes or
+ * goes, or a role on a cell does so.
+ */
+export async function readDirectoryVersion(db: Db): Promise<number> {
+  const { version } = await db.selectFrom("directory").select("version").executeTakeFirstOrThrow();
+  return version;
+}
