@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { checkServer } from "./db/connect.ts";
 import { openDatabase } from "./db/open.ts";
 import { Ingest } from "./ingest/ingest.ts";
+import { openMetrics } from "./ingest/metrics.ts";
 import { defineError } from "./lib/errors.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
@@ -48,8 +49,11 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     log: logger,
     clock: systemClock,
   });
+  const metrics = openMetrics();
+  metrics.addProcess();
   const ingest = new Ingest({
     db: database.db,
+    metrics,
     settings: config,
     log: logger,
     journal,
@@ -60,6 +64,8 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   const server = buildServer({
     ...auth,
     ingest,
+    journal,
+    metrics,
     db: database.db,
     reads: database.reads,
     ttn: config.ttn && new TtnClient(config.ttn, logger),

@@ -22,6 +22,7 @@ const Environment = Type.Object({
   REGISTRATION: Type.Enum(["open", "closed"], { default: "open" }),
   DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
+  METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
   OIDC_CLIENT_ID: Type.Optional(Type.String()),
   OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
@@ -45,6 +46,7 @@ const Environment = Type.Object({
 const secrets = new Set([
   "DATABASE_URL",
   "JWT_SECRET",
+  "METRICS_TOKEN",
   "OIDC_CLIENT_SECRET",
   "GOOGLE_CLIENT_SECRET",
   "TTN_API_KEY",
@@ -73,6 +75,8 @@ export interface Config {
   readonly defaultUploadPolicy: "key" | "open";
   /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
   readonly jwtSecret: string | undefined;
+  /** Who shows it may read the metrics. Undefined: who is on this machine may. */
+  readonly metricsToken: string | undefined;
   /** Undefined: users log in with passwords only. */
   readonly provider: ProviderConfig | undefined;
   /** Undefined: loggers are not registered on The Things Stack. */
@@ -117,6 +121,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     registrationOpen: values.REGISTRATION === "open",
     defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
     jwtSecret: values.JWT_SECRET,
+    metricsToken: values.METRICS_TOKEN,
     provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),
     ttn: toTtn(values),
   });

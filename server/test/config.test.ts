@@ -1,8 +1,26 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../src/config.ts";
 
 const google = { GOOGLE_CLIENT_ID: "g", GOOGLE_CLIENT_SECRET: "gs" };
 const oidc = { OIDC_ISSUER: "https://id.org", OIDC_CLIENT_ID: "o", OIDC_CLIENT_SECRET: "os" };
+
+describe("a secret", () => {
+  it("may stand in a file", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "ents-config-"));
+    const file = join(directory, "token");
+    await writeFile(file, "sixteen letters or more\n");
+    const { metricsToken } = loadConfig({ METRICS_TOKEN_FILE: file });
+    expect(metricsToken).toBe("sixteen letters or more");
+    await rm(directory, { recursive: true });
+  });
+
+  it("that is too short is refused, and not told", () => {
+    expect(() => loadConfig({ METRICS_TOKEN: "too short" })).toThrow(/^METRICS_TOKEN (?!.*short)/);
+  });
+});
 
 describe("the identity provider", () => {
   it("is none by default, Google where only its variables are set, and otherwise the named issuer", () => {

@@ -59,19 +59,10 @@ export class Ingest {
   constructor(deps: IngestDeps) {
     this.#deps = deps;
     this.#placer = new Placer(deps);
-    this.#batcher = new Batcher((arrived) => this.#placer.place(arrived), limits);
+    this.#batcher = new Batcher((arrived) => this.#commit(arrived), limits);
+    deps.metrics.beforeReading(() => deps.metrics.uploadQueue.set(this.#batcher.waiting));
     // What the journal has from before a restart.
     this.#recoverSoon();
-  }
-
-  /** Whether uploads go to the journal, as the database doesn't answer. */
-  get away(): boolean {
-    return this.#away;
-  }
-
-  /** How many uploads wait for their batch. */
-  get waiting(): number {
-    return this.#batcher.waiting;
   }
 
   /**
@@ -97,6 +88,15 @@ export class Ingest {
     await this.#recovery;
   }
 
+  async #commit(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
+    const { commitSeconds, commitUploads } = this.#deps.metrics;
+    commitUploads.observe(arrived.length);
+    const stop = commitSeconds.startTimer();
+    const settled = await this.#placer.place(arrived);
+    stop();
+    return settled;
+  }
+
   /** @returns undefined when the database doesn't take it, or not in time: it may yet do so */
   async #place(arrived: Arrived): Promise<Written | undefined> {
     try {
@@ -112,6 +112,7 @@ export class Ingest {
 
   async #keep(uplink: Uplink): Promise<void> {
     await this.#deps.journal.append(toRecord(uplink));
+    this.#deps.metrics.journalAppended.inc();
     this.#recoverSoon();
   }
 
@@ -154,6 +155,7 @@ export class Ingest {
     const settled = await deadline(applying_ms, this.#placer.place(arrived));
     const failed = settled.find(isAway);
     if (failed) throw failed.error;
+    this.#deps.metrics.journalApplied.inc(records.length);
     this.#away = false;
   }
 

@@ -7,12 +7,14 @@ import { SensorIds } from "../timeseries/sensors.ts";
 import { StaleDirectory, writeGroups, type NewReading, type Written } from "../timeseries/write.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { Memory } from "./lookup.ts";
+import type { Metrics } from "./metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
 import { Refusal, unknownUploadKey } from "./refusal.ts";
 import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
 
 export interface PlaceDeps extends Omit<CreatorDeps, "lookup"> {
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Finds out who sends an upload. Fails for the database's absence alone. */
   readonly identify: (credentials: Credentials, receivedAt: number) => Promise<Sender>;
 }
@@ -73,11 +75,21 @@ export class Placer {
     // Before the write: it can be done twice, should the write fail.
     await this.#quarantineRefused(arrived, verdicts, version);
     const written = await writeGroups(db, verdicts.map(readingsOf), { sensors, version });
+    this.#count(written);
     return verdicts.map((verdict, at) =>
       "refusal" in verdict
         ? { ok: false, error: verdict.refusal }
         : { ok: true, result: written[at]! },
     );
+  }
+
+  #count(written: readonly Written[]): void {
+    const { readings } = this.#deps.metrics;
+    for (const result of ["stored", "repeated", "conflicting"] as const)
+      readings.inc(
+        { result },
+        written.reduce((sum, one) => sum + one[result], 0),
+      );
   }
 
   async #judge(arrived: readonly Arrived[], memory: Memory): Promise<Verdict[]> {

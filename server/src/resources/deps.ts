@@ -3,9 +3,11 @@ import type { AuthDeps } from "../auth/authenticate.ts";
 import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
 import type { Log } from "../lib/log.ts";
+import type { Metrics } from "../ingest/metrics.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
+import type { ReadyzDeps } from "./readyz.ts";
 
 /** What is needed where devices upload and scientists read. */
 export interface ReadingDeps extends DoorDeps {
@@ -15,9 +17,10 @@ export interface ReadingDeps extends DoorDeps {
 }
 
 /** What the resources need of the rest of the product; each asks for the part it uses. */
-export interface ServerDeps extends ReadingDeps, AuthDeps {
+export interface ServerDeps extends ReadingDeps, AuthDeps, Pick<ReadyzDeps, "journal"> {
   readonly logger: FastifyBaseLogger;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
   /** Undefined: loggers are not registered on The Things Stack. */
@@ -33,4 +36,6 @@ export interface ServerSettings {
   readonly registrationOpen: boolean;
   /** Who may upload to a new cell, where its maker doesn't say. */
   readonly defaultUploadPolicy: UploadPolicy;
+  /** Who shows it may read the metrics. Undefined: who is on this machine may. */
+  readonly metricsToken: string | undefined;
 }

@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
-import type { Ingest, Stored } from "../ingest/ingest.ts";
+import type { Ingest, Outcome, Stored } from "../ingest/ingest.ts";
+import type { Metrics } from "../ingest/metrics.ts";
 import { SensorError } from "../ingest/refusal.ts";
 import type { Credentials, Uplink } from "../ingest/uplink.ts";
 import type { TokenSettings } from "../auth/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
+import { KnownError } from "../lib/errors.ts";
 import { redactHeader, redactPath } from "../auth/keys.ts";
 import { mediaType } from "./media-type.ts";
 import { readCredentials } from "./sender.ts";
@@ -15,6 +17,7 @@ export interface DoorDeps {
   readonly ingest: Pick<Ingest, "take">;
   readonly tokens: TokenSettings;
   readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "uploads">;
 }
 
 declare module "fastify" {
@@ -67,14 +70,26 @@ export function openDoor(
       const receivedAt = deps.clock();
       const credentials =
         credentialsOf?.(request) ?? (await readCredentials(deps.tokens, request, receivedAt));
-      const outcome = await deps.ingest.take(
-        toUplink(request, formatOf(mediaType(request), request), credentials, receivedAt),
-      );
+      const format = formatOf(mediaType(request), request);
+      const count = (outcome: string) =>
+        deps.metrics.uploads.inc({ door: url, format: format ?? "unknown", outcome });
+      const outcome = await deps.ingest
+        .take(toUplink(request, format, credentials, receivedAt))
+        .catch((error: unknown) => {
+          count(error instanceof KnownError ? error.code : "internal_error");
+          throw error;
+        });
+      count(nameOf(outcome));
       if ("ignored" in outcome)
         return reply.type("text/plain; charset=utf-8").send(outcome.ignored);
       return answer(outcome, request, reply);
     });
   });
+}
+
+function nameOf(outcome: Outcome): string {
+  if ("ignored" in outcome) return "ignored";
+  return outcome.written ? "stored" : "journaled";
 }
 
 function takeBytes(door: FastifyInstance): void {

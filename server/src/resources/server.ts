@@ -2,6 +2,7 @@ import formbody from "@fastify/formbody";
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyInstance } from "fastify";
 import { redactPath } from "../auth/keys.ts";
+import { DatabaseProbe } from "../db/probe.ts";
 import { defineError } from "../lib/errors.ts";
 import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
 import { apiKey } from "./api-key.ts";
@@ -22,9 +23,11 @@ import { keys } from "./keys.ts";
 import { loggers } from "./loggers.ts";
 import { answerOtherMethods, collectRoutes } from "./methods.ts";
 import { describeRoutes, openapi } from "./openapi.ts";
+import { metrics } from "./metrics.ts";
 import { oauth } from "./oauth.ts";
 import { power } from "./power.ts";
 import { answerError, isNode } from "./problem.ts";
+import { readyz } from "./readyz.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
 import { tags } from "./tags.ts";
@@ -97,6 +100,7 @@ export function buildServer(
   const routes = collectRoutes(app);
   app.register(registerResources, { prefix: "/api", deps });
   app.register(uploadByKey, { deps });
+  app.register(registerOperation, { deps });
   app.register(answerOtherMethods, { routes });
   return app;
 }
@@ -132,6 +136,17 @@ async function registerResources(
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });
   app.register(equations);
+}
+
+/** What operators ask, beside the API. */
+async function registerOperation(
+  app: FastifyInstance,
+  { deps }: { deps: ServerDeps },
+): Promise<void> {
+  refuseNodes(app);
+  const probe = new DatabaseProbe(deps.db);
+  app.register(readyz, { deps: { ...deps, probe } });
+  app.register(metrics, { deps: { ...deps, probe } });
 }
 
 /** A node has room for an answer of few bytes: it is refused where others are answered more. */

@@ -575,6 +575,14 @@ describe("GET /api/", () => {
   });
 });
 
+describe("GET /readyz", () => {
+  const asNode = "GET /readyz HTTP/1.1\r\nContent-Type: application/octet-stream\r\n\r\n";
+
+  it("is answered, also to a node", () => meets(api, asNode, 200, "json"));
+
+  it("is answered while the database is away", () => meets(away, asNode, 503, "json"));
+});
+
 describe("one connection", () => {
   it("takes a hundred uploads, one after the other", async () => {
     const cellId = await newCell(api);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from "vitest";
 import { IdentityProvider } from "../../src/auth/oidc.ts";
 import { checkServer, type Db } from "../../src/db/connect.ts";
 import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
+import { openMetrics } from "../../src/ingest/metrics.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { KnownError } from "../../src/lib/errors.ts";
 import type { Log } from "../../src/lib/log.ts";
@@ -38,6 +39,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     ingest: testIngest(db),
     log: silentLog,
     logger: silentLog,
+    metrics: openMetrics(),
     tokens: { secret: Buffer.alloc(32, "test"), issuer: "http://localhost:8000" },
     provider: new IdentityProvider(undefined, Buffer.alloc(32)),
     settings: {
@@ -45,6 +47,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       trustProxy: false,
       registrationOpen: true,
       defaultUploadPolicy: "key",
+      metricsToken: undefined,
     },
     ttn: undefined,
   };
@@ -69,6 +72,7 @@ export function testIngest(
     settings: { defaultUploadPolicy: "key" },
     log,
     journal,
+    metrics: openMetrics(),
     identify: async (credentials, receivedAt) =>
       await identifySender({ db, log }, credentials, receivedAt),
     probe: async () => await checkServer(db),

@@ -1,0 +1,85 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+
+export type Metrics = ReturnType<typeof openMetrics>;
+
+const commitBuckets_s = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/** What is counted and measured on the write path, for one server. */
+export function openMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <Label extends string = never>(
+    name: string,
+    help: string,
+    ...labelNames: Label[]
+  ) => new Counter<Label>({ name, help, labelNames, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const histogram = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name, help, buckets, registers });
+  const updates: (() => void | Promise<void>)[] = [];
+
+  const metrics = {
+    uploads: counter(
+      "ents_uploads_total",
+      "Uploads that came, by the path of their door, their format, and what became of them.",
+      "door",
+      "format",
+      "outcome",
+    ),
+    readings: counter(
+      "ents_readings_total",
+      "Readings that came: new ones, repeats, and other values for an instant that has one.",
+      "result",
+    ),
+    commitSeconds: histogram(
+      "ents_commit_seconds",
+      "How long a transaction that stores uploads took.",
+      commitBuckets_s,
+    ),
+    commitUploads: histogram(
+      "ents_commit_uploads",
+      "How many uploads one transaction stored.",
+      batchBuckets,
+    ),
+    uploadQueue: gauge("ents_upload_queue", "Uploads that wait for a transaction."),
+    journalUploads: gauge("ents_journal_uploads", "Uploads on disk that are still to be applied."),
+    journalBytes: gauge("ents_journal_bytes", "Size of the journal on disk."),
+    journalAppended: counter("ents_journal_appended_total", "Uploads that went to the journal."),
+    journalApplied: counter("ents_journal_applied_total", "Uploads of the journal, applied."),
+    quarantineUploads: gauge("ents_quarantine_uploads", "Uploads in quarantine."),
+    quarantineBytes: gauge("ents_quarantine_bytes", "Size of the uploads in quarantine."),
+    quarantineEvicted: counter(
+      "ents_quarantine_evicted_total",
+      "Uploads that left quarantine to make room for others.",
+    ),
+    databaseUp: gauge("ents_database_up", "Whether the database answers: 1 or 0."),
+  };
+  // A series that begins with its first count hides that count from those who look at differences.
+  for (const result of ["stored", "repeated", "conflicting"]) metrics.readings.inc({ result }, 0);
+
+  return {
+    ...metrics,
+
+    /** Has something brought up to date before each reading. What fails leaves its gauge as it was. */
+    beforeReading(update: () => void | Promise<void>): void {
+      updates.push(update);
+    },
+
+    /**
+     * Adds memory, processor, event loop and garbage collection. Only once a process: what measures these never
+     * stops.
+     */
+    addProcess(): void {
+      collectDefaultMetrics({ register: registry });
+    },
+
+    contentType: registry.contentType,
+
+    /** Everything, in the text format of Prometheus, version 0.0.4. */
+    async read(): Promise<string> {
+      await Promise.allSettled(updates.map(async (update) => await update()));
+      return await registry.metrics();
+    },
+  };
+}

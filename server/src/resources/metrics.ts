@@ -1,0 +1,66 @@
+import { timingSafeEqual } from "node:crypto";
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import type { Metrics } from "../ingest/metrics.ts";
+import { defineError } from "../lib/errors.ts";
+import { hashSecret } from "../lib/secret.ts";
+import type { ServerSettings } from "./deps.ts";
+import type { ReadyzDeps } from "./readyz.ts";
+
+export interface MetricsDeps extends ReadyzDeps {
+  readonly metrics: Metrics;
+  readonly settings: Pick<ServerSettings, "metricsToken">;
+}
+
+const metricsClosed = defineError(
+  "forbidden",
+  "metrics_closed",
+  "Metrics are for this machine alone: set METRICS_TOKEN to read them from elsewhere",
+);
+const metricsTokenNeeded = defineError(
+  "unauthenticated",
+  "metrics_token_needed",
+  "Metrics need the header Authorization: Bearer, with what METRICS_TOKEN is",
+);
+
+/** `GET /metrics`: counters and gauges, for Prometheus. */
+export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (app, { deps }) => {
+  const { probe, journal } = deps;
+  deps.metrics.beforeReading(async () => {
+    deps.metrics.databaseUp.set((await probe.isUp()) ? 1 : 0);
+  });
+  deps.metrics.beforeReading(() => {
+    const { records, bytes } = journal?.depth() ?? { records: 0, bytes: 0 };
+    deps.metrics.journalUploads.set(records);
+    deps.metrics.journalBytes.set(bytes);
+  });
+  app.get(
+    "/metrics",
+    {
+      schema: { produces: ["text/plain"], response: { 200: Type.String() } },
+      config: { anyone: true },
+    },
+    async (request, reply) => {
+      checkReader(request, deps.settings.metricsToken);
+      return reply.type(deps.metrics.contentType).send(await deps.metrics.read());
+    },
+  );
+};
+
+/** @throws KnownError for who may not read the metrics */
+function checkReader(request: FastifyRequest, token: string | undefined): void {
+  if (token === undefined && !isFromHere(request)) throw metricsClosed();
+  if (token !== undefined && !shows(request, token)) throw metricsTokenNeeded();
+}
+
+/** Whether a request comes from this machine itself, and from no proxy on it that speaks for others. */
+function isFromHere({ socket, headers }: FastifyRequest): boolean {
+  const forwarded = ["forwarded", "x-forwarded-for", "x-real-ip"].some((name) => name in headers);
+  return !forwarded && /^(?:::ffff:)?127\.|^::1$/.test(socket.remoteAddress ?? "");
+}
+
+function shows({ headers: { authorization = "" } }: FastifyRequest, token: string): boolean {
+  const shown = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
+  return timingSafeEqual(hashSecret(shown), hashSecret(token));
+}
