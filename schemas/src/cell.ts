@@ -47,6 +47,16 @@ const properties = {
 export const NewCell = Type.Object({
   name: Name,
   ...properties,
+  id: Type.Optional(
+    nullable(
+      Type.Number({
+        minimum: 1,
+        maximum: 2 ** 31 - 1,
+        multipleOf: 1,
+        description: "the number that nodes send for it already; for admins only",
+      }),
+    ),
+  ),
   userEmail: Type.Optional(nullable(Type.String({ description: "the caller's own, or nothing" }))),
 });
 

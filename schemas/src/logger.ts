@@ -18,6 +18,9 @@ export const Logger = Type.Object({
   user_id: nullable(Type.String({ description: "its owner" })),
   vwc_unit: VwcUnit,
   ttn_device_id: nullable(Type.String({ description: "its name on The Things Stack" })),
+  conflicts: Type.Integer({
+    description: "readings sent under its number that differ from one that was there",
+  }),
 });
 export type Logger = Static<typeof Logger>;
 

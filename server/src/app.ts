@@ -8,6 +8,7 @@ import { checkServer } from "./db/connect.ts";
 import { openDatabase } from "./db/open.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { openMetrics } from "./ingest/metrics.ts";
+import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
@@ -44,6 +45,13 @@ export interface App {
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const auth = await authOf(config);
   const database = await openDatabase({ ...config, log: logger });
+  const quarantine = new QuarantineKeeper({
+    db: database.db,
+    log: logger,
+    clock: systemClock,
+    max_bytes: config.quarantineMax_bytes,
+  });
+  quarantine.start();
   const journal = await Journal.open(join(config.dataDir, "journal"), {
     maxBytes: config.journalMax_bytes,
     log: logger,
@@ -51,9 +59,17 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   });
   const metrics = openMetrics();
   metrics.addProcess();
+  metrics.beforeReading(() => {
+    const { quarantinedUploads, quarantinedBytes, evicted } = quarantine.stats();
+    metrics.quarantineUploads.set(quarantinedUploads);
+    metrics.quarantineBytes.set(quarantinedBytes);
+    metrics.quarantineEvicted.reset();
+    metrics.quarantineEvicted.inc(evicted);
+  });
   const ingest = new Ingest({
     db: database.db,
     metrics,
+    quarantine,
     settings: config,
     log: logger,
     journal,
@@ -72,6 +88,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     log: logger,
     logger,
     clock: systemClock,
+    quarantine,
   });
   const sweeper = every(
     sweepInterval_ms,
@@ -82,9 +99,9 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     try {
       await closeServer(server);
     } finally {
-      await sweeper.stop();
-      await ingest.close();
+      await Promise.all([sweeper.stop(), ingest.close()]);
       await journal.close();
+      await quarantine.stop();
       await database.close();
     }
   };

@@ -21,6 +21,8 @@ const Environment = Type.Object({
   TRUST_PROXY: Type.Optional(Type.String({ pattern: "^([0-9a-fA-F.:/, ]+|loopback)$" })),
   REGISTRATION: Type.Enum(["open", "closed"], { default: "open" }),
   DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
+  UNPLACED_STATUS: Type.Enum(["4xx", "200"], { default: "4xx" }),
+  QUARANTINE_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: 1024 }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
@@ -73,6 +75,10 @@ export interface Config {
   readonly trustProxy: string | false;
   readonly registrationOpen: boolean;
   readonly defaultUploadPolicy: "key" | "open";
+  /** What an upload that goes to quarantine is answered with: its error's status, or 200 all the same. */
+  readonly unplacedStatus: "4xx" | "200";
+  /** What the quarantine may take of the disk. */
+  readonly quarantineMax_bytes: number;
   /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
   readonly jwtSecret: string | undefined;
   /** Who shows it may read the metrics. Undefined: who is on this machine may. */
@@ -120,6 +126,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     trustProxy: values.TRUST_PROXY ?? false,
     registrationOpen: values.REGISTRATION === "open",
     defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
+    unplacedStatus: values.UNPLACED_STATUS,
+    quarantineMax_bytes: values.QUARANTINE_MAX_MB * 1_000_000,
     jwtSecret: values.JWT_SECRET,
     metricsToken: values.METRICS_TOKEN,
     provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),

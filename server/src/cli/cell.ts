@@ -15,7 +15,7 @@ import { getUserByEmail } from "../store/users.ts";
 import { everything } from "../store/visibility.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
-import { degrees, label } from "./options.ts";
+import { degrees, label, wholeNumber } from "./options.ts";
 import { formatTable } from "./table.ts";
 
 interface CreateOptions {
@@ -25,6 +25,7 @@ interface CreateOptions {
   readonly uploadPolicy?: UploadPolicy;
   readonly visibility?: Visibility;
   readonly owner?: string;
+  readonly id?: number;
 }
 
 const create = new Command("create")
@@ -34,6 +35,7 @@ const create = new Command("create")
   .option("--latitude <degrees>", "degrees north, -90 to 90", degrees(90))
   .option("--longitude <degrees>", "degrees east, -180 to 180", degrees(180))
   .option("--owner <email>", "the user whose cell it is; without one, only admins change it")
+  .option("--id <number>", "the number that nodes send for it already", wholeNumber(1))
   .addOption(
     new Option(
       "--visibility <visibility>",

@@ -14,6 +14,7 @@ import { findCells } from "../store/cells.ts";
 import { findLoggers, vwcUnits, type VwcUnit } from "../store/loggers.ts";
 import { withDatabase } from "./database.ts";
 import { describeImport, importToJson, type Imported } from "./import-summary.ts";
+import { onceSignalled } from "./interrupt.ts";
 
 interface ImportOptions {
   readonly cell: string;
@@ -135,18 +136,6 @@ async function runImport(
     display.end();
     unlisten();
   }
-}
-
-/** The first signal stops in good order; a second one ends the process at once, as signals do. */
-function onceSignalled(stop: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const listener = () => {
-    unlisten();
-    stop();
-  };
-  const unlisten = () => signals.forEach((signal) => process.off(signal, listener));
-  for (const signal of signals) process.on(signal, listener);
-  return unlisten;
 }
 
 interface Display extends Pick<ImportOrder, "onProgress" | "onBadRow"> {

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import type { Db } from "../db/connect.ts";
 import { systemClock } from "../lib/clock.ts";
 import { recordDeed } from "../store/audit.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type VwcUnit,
 } from "../store/loggers.ts";
 import { getUserByEmail } from "../store/users.ts";
+import { countConflictsOf } from "../timeseries/conflicts.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
 import { label } from "./options.ts";
@@ -59,13 +61,26 @@ const list = new Command("list")
   .description("list all loggers, and numbers that upload without being registered")
   .option("--json", "as JSON, for programs")
   .action(async ({ json }: { json?: boolean }) => {
-    const [registered, unregistered] = await withDatabase(({ db }) =>
-      Promise.all([listLoggers(db), listUnregisteredLoggers(db)]),
-    );
+    const { registered, unregistered } = await withDatabase(({ db }) => listAll(db));
     if (json) return console.log(JSON.stringify({ registered, unregistered }, null, 2));
     console.log(formatTable(registered, loggerColumns));
     if (unregistered.length > 0) console.log(`\n${describe(unregistered)}`);
   });
+
+/** All loggers, registered or not, with the number of their readings that came second. */
+async function listAll(db: Db) {
+  const [registered, unregistered] = await Promise.all([
+    listLoggers(db),
+    listUnregisteredLoggers(db),
+  ]);
+  const ids = [...registered, ...unregistered].map(({ id }) => id);
+  const conflicts = await countConflictsOf(db, ids);
+  const withCount = <Row extends { readonly id: number }>(row: Row) => ({
+    ...row,
+    conflicts: conflicts.get(row.id) ?? 0,
+  });
+  return { registered: registered.map(withCount), unregistered: unregistered.map(withCount) };
+}
 
 const loggerColumns = [
   "id",
@@ -74,14 +89,17 @@ const loggerColumns = [
   "device_eui",
   "vwc_unit",
   "date_created",
+  "conflicts",
   "description",
 ] as const;
 
-function describe(unregistered: readonly UnregisteredLogger[]): string {
-  const lines = unregistered.map(
-    ({ id, cellIds, firstSeen }) =>
-      `  ${id}: cells ${cellIds.join(", ")}, first seen ${firstSeen.toISOString()}`,
-  );
+function describe(
+  unregistered: readonly (UnregisteredLogger & { readonly conflicts: number })[],
+): string {
+  const lines = unregistered.map(({ id, cellIds, firstSeen, conflicts }) => {
+    const seen = `  ${id}: cells ${cellIds.join(", ")}, first seen ${firstSeen.toISOString()}`;
+    return conflicts === 0 ? seen : `${seen}, ${conflicts} conflicting readings`;
+  });
   return ["Numbers that upload and that nobody has registered:", ...lines].join("\n");
 }
 

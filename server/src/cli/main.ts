@@ -5,6 +5,7 @@ import { cellCommand } from "./cell.ts";
 import { importCommand } from "./import.ts";
 import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
+import { quarantineCommand } from "./quarantine.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
 import { userCommand } from "./user.ts";
@@ -24,6 +25,7 @@ const program = new Command("ents-backend")
   .addCommand(loggerCommand)
   .addCommand(userCommand)
   .addCommand(importCommand)
+  .addCommand(quarantineCommand)
   .addCommand(simulateCommand);
 
 try {

@@ -1,6 +1,7 @@
 import { Label } from "@ents-backend/schemas/fields";
 import { InvalidArgumentError } from "commander";
 import { Value } from "typebox/value";
+import { parseTime } from "../lib/time.ts";
 
 /** Reads a text that people read. */
 export function label(text: string): string {
@@ -18,6 +19,14 @@ export function degrees(limit: 90 | 180): (text: string) => number {
       throw new InvalidArgumentError(`a number from -${limit} to ${limit}.`);
     return value;
   };
+}
+
+/** Reads an instant: RFC 1123, ISO 8601 or Unix seconds. */
+export function instant(text: string): number {
+  const seconds = parseTime(text);
+  if (seconds === undefined)
+    throw new InvalidArgumentError("a time: 2024-01-31, 2024-01-31T12:00:00Z or Unix seconds.");
+  return seconds;
 }
 
 /** Reads a whole number of at least `least`. */

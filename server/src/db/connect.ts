@@ -19,9 +19,13 @@ const databaseTooOld = defineError(
   "PostgreSQL {version} is too old: 15 is needed",
 );
 
+/** bigint[]. Source: PostgreSQL's table pg_type. */
+const int8Array = 1016;
+
 // bigint columns hold counters and 32-bit device numbers, far below 2^53.
 const types = new TypeOverrides();
 types.setTypeParser(standardTypes.builtins.INT8, Number);
+types.setTypeParser(int8Array, (text) => JSON.parse(`[${text.slice(1, -1)}]`) as number[]);
 
 /** What a pool of connections may take of the server. */
 export interface PoolLimits {

@@ -48,6 +48,7 @@ export interface ReadingTable {
 }
 
 export interface ConflictTable extends ReadingTable {
+  id: Generated<number>;
   kept_value: number | null;
   kept_received_at: Instant | null;
   kept_logger_id: number | null;
@@ -82,6 +83,19 @@ export interface QuarantineTable {
   body: Buffer;
   code: string;
   reason: string;
+  upload_id: string | null;
+  account_id: string | null;
+  logger_id: number | null;
+  device_eui: string | null;
+  cell_ids: number[];
+  cell_names: string[];
+  logger_numbers: number[];
+  decodes: boolean;
+  keyed: boolean;
+  size_bytes: number;
+  replays: Defaulted<number>;
+  last_replayed_at: ColumnType<Date | null, undefined, Date>;
+  worth: ColumnType<number, never, never>;
 }
 
 export interface AccountTable {
@@ -154,6 +168,11 @@ export interface DeletedSensorTable {
   deleted_at: Generated<Date>;
 }
 
+export interface DeletedCellTable {
+  cell_id: number;
+  deleted_at: Generated<Date>;
+}
+
 export interface TagTable {
   id: Generated<number>;
   name: string;
@@ -201,6 +220,7 @@ export interface Tables {
   upload_key: UploadKeyTable;
   cell_member: CellMemberTable;
   deleted_sensor: DeletedSensorTable;
+  deleted_cell: DeletedCellTable;
   tag: TagTable;
   cell_tag: CellTagTable;
   audit: AuditTable;

@@ -5,10 +5,9 @@ import type { Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
 import { deadline, Late } from "../lib/deadline.ts";
 import type { Written } from "../timeseries/write.ts";
-import { codecs } from "./codecs/codecs.ts";
+import { decode } from "./decode.ts";
 import { Placer, type Arrived, type PlaceDeps } from "./place.ts";
 import { fromRecord, toRecord } from "./record.ts";
-import { Refusal, undecodable, unknownFormat } from "./refusal.ts";
 import type { Measurement, Uplink } from "./uplink.ts";
 
 export interface IngestDeps extends PlaceDeps {
@@ -168,15 +167,4 @@ export class Ingest {
 
 function isAway(one: Settled<Written>): one is { ok: false; error: unknown } {
   return !one.ok && isDatabaseAway(one.error);
-}
-
-function decode(uplink: Uplink): Arrived["content"] | { ignored: string } {
-  const { format, payload } = uplink;
-  try {
-    if (!format) throw unknownFormat(uplink.headers["content-type"] ?? "");
-    return codecs[format](payload);
-  } catch (error) {
-    // A codec throws nothing else; should it do so all the same, the upload is no less kept.
-    return { refusal: error instanceof Refusal ? error : undecodable("readable", error) };
-  }
 }

@@ -52,7 +52,7 @@ export async function findOrCreateLoggers(
 interface Table<Row> {
   readonly objectType: "cell" | "logger";
   readonly find: (ids: readonly number[], names: readonly string[]) => Promise<readonly Row[]>;
-  readonly create: (db: Db, name: string, userId: string) => Promise<Row>;
+  readonly create: (db: Db, name: string, userId: string | null) => Promise<Row>;
 }
 
 async function findOrCreate<Row extends { readonly id: number; readonly name: string }>(

@@ -51,7 +51,7 @@ export function findLoggerFault(
 
 /** Whose role on a cell counts. */
 function onBehalfOf(sender: Sender): string | undefined {
-  if (sender.kind === "user" && sender.mayUpload) return sender.userId;
+  if (sender.kind === "user" && sender.mayUpload) return sender.userId ?? undefined;
   if (sender.kind === "logger") return sender.ownerId ?? undefined;
   return undefined;
 }

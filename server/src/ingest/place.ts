@@ -1,19 +1,17 @@
 import { isDatabaseAway } from "../db/connect.ts";
 import type { Settled } from "../lib/batcher.ts";
-import type { Log } from "../lib/log.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
-import { insertQuarantined, type Quarantined } from "../store/quarantine.ts";
 import { SensorIds } from "../timeseries/sensors.ts";
 import { StaleDirectory, writeGroups, type NewReading, type Written } from "../timeseries/write.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { Memory } from "./lookup.ts";
 import type { Metrics } from "./metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
-import { Refusal, unknownUploadKey } from "./refusal.ts";
+import { quarantine, type QuarantineDeps } from "./quarantine.ts";
+import { unknownUploadKey, type Refusal } from "./refusal.ts";
 import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
 
-export interface PlaceDeps extends Omit<CreatorDeps, "lookup"> {
-  readonly log: Log;
+export interface PlaceDeps extends Omit<CreatorDeps, "lookup">, QuarantineDeps {
   readonly metrics: Metrics;
   /** Finds out who sends an upload. Fails for the database's absence alone. */
   readonly identify: (credentials: Credentials, receivedAt: number) => Promise<Sender>;
@@ -71,9 +69,10 @@ export class Placer {
       this.#known = this.#learn();
     const { memory, sensors } = this.#known;
     const version = await memory.version();
-    const verdicts = await this.#judge(arrived, memory);
+    const senders = await identifyAll(this.#deps, arrived);
+    const verdicts = await this.#judge(arrived, senders, memory);
     // Before the write: it can be done twice, should the write fail.
-    await this.#quarantineRefused(arrived, verdicts, version);
+    await this.#quarantineRefused(arrived, senders, verdicts, version);
     const written = await writeGroups(db, verdicts.map(readingsOf), { sensors, version });
     this.#count(written);
     return verdicts.map((verdict, at) =>
@@ -92,8 +91,11 @@ export class Placer {
       );
   }
 
-  async #judge(arrived: readonly Arrived[], memory: Memory): Promise<Verdict[]> {
-    const senders = await identifyAll(this.#deps, arrived);
+  async #judge(
+    arrived: readonly Arrived[],
+    senders: readonly Sender[],
+    memory: Memory,
+  ): Promise<Verdict[]> {
     const candidates = arrived.flatMap(({ content, uplink: { receivedAt } }, at) =>
       "measurements" in content ? [{ ...content, receivedAt, sender: senders[at]! }] : [],
     );
@@ -107,12 +109,13 @@ export class Placer {
   /** @throws StaleDirectory when it has changed what they were refused by */
   async #quarantineRefused(
     arrived: readonly Arrived[],
+    senders: readonly Sender[],
     verdicts: readonly Verdict[],
     version: number,
   ): Promise<void> {
     const refused = arrived.flatMap(({ uplink }, at) => {
       const verdict = verdicts[at]!;
-      return "refusal" in verdict ? [toQuarantined(uplink, verdict.refusal)] : [];
+      return "refusal" in verdict ? [{ uplink, sender: senders[at]!, error: verdict.refusal }] : [];
     });
     if (refused.length === 0) return;
     if ((await readDirectoryVersion(this.#deps.db)) !== version)
@@ -122,7 +125,8 @@ export class Placer {
 
   async #keepSpoilt({ uplink }: Arrived, error: unknown): Promise<Settled<Written>> {
     try {
-      await quarantine(this.#deps, [toQuarantined(uplink, error)]);
+      const sender = await this.#deps.identify(uplink.credentials, uplink.receivedAt);
+      await quarantine(this.#deps, [{ uplink, sender, error }]);
       return { ok: false, error };
     } catch (second) {
       return { ok: false, error: isDatabaseAway(second) ? second : error };
@@ -154,22 +158,4 @@ function showsNothing(credentials: Credentials): boolean {
 
 function readingsOf(verdict: Verdict): readonly NewReading[] {
   return "readings" in verdict ? verdict.readings : [];
-}
-
-async function quarantine({ db, log }: PlaceDeps, uploads: readonly Quarantined[]): Promise<void> {
-  for (const upload of uploads) await insertQuarantined(db, upload);
-  for (const { path, format, code, reason, body } of uploads)
-    log.warn({ path, format, code, reason, bytes: body.length }, "an upload went to quarantine");
-}
-
-/** An upload with why it is in quarantine: a code for programs, a sentence for people. */
-function toQuarantined(
-  { format, payload, receivedAt, path, headers }: Uplink,
-  error: unknown,
-): Quarantined {
-  const why =
-    error instanceof Refusal
-      ? { code: error.code, reason: error.message }
-      : { code: "internal_error", reason: String(error) };
-  return { receivedAt, path, format, headers, body: payload, ...why };
 }

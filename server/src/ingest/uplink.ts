@@ -45,7 +45,8 @@ export type Sender =
   | { readonly kind: "unknown" }
   | {
       readonly kind: "user";
-      readonly userId: string;
+      /** Null for the operator, whose things are nobody's. */
+      readonly userId: string | null;
       readonly admin: boolean;
       /** Whether their key reaches as far as uploads. */
       readonly mayUpload: boolean;

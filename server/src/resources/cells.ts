@@ -3,7 +3,7 @@ import { Cell, CellChanges, NewCell, Sensor } from "@ents-backend/schemas/cell";
 import { CellId, Label } from "@ents-backend/schemas/fields";
 import { Type } from "typebox";
 import { holdManagedCell, readerOf, requireReadable } from "../auth/access.ts";
-import { requirePerson } from "../auth/caller.ts";
+import { requireAdmin, requirePerson } from "../auth/caller.ts";
 import { transact } from "../db/transact.ts";
 import { defineError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
@@ -56,11 +56,13 @@ export const cells: FastifyPluginAsyncTypebox<{
   app.post("/cell", { schema: { body: NewCell, response: { 200: Created } } }, async (request) => {
     const { userId } = requirePerson(request.caller, "manage");
     await requireOwnEmail(db, userId, request.body.userEmail);
+    const wantedId = request.body.id ?? undefined;
+    if (wantedId !== undefined) requireAdmin(request.caller);
     const { set, tagIds } = toChanges(request.body);
     const { id, name } = await transact(db, async (transaction) => {
       const { upload_policy = settings.defaultUploadPolicy, ...rest } = set;
       const row = { ...rest, name: request.body.name, userId, uploadPolicy: upload_policy };
-      const created = await createCell(transaction, row);
+      const created = await createCell(transaction, { ...row, id: wantedId });
       if (tagIds) await setCellTags(transaction, created.id, tagIds);
       const details = {
         ...set,

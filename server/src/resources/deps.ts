@@ -4,6 +4,7 @@ import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
 import type { Log } from "../lib/log.ts";
 import type { Metrics } from "../ingest/metrics.ts";
+import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
@@ -21,6 +22,7 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, Pick<ReadyzDeps, "jou
   readonly logger: FastifyBaseLogger;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly quarantine: QuarantineKeeper;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
   /** Undefined: loggers are not registered on The Things Stack. */
@@ -38,4 +40,6 @@ export interface ServerSettings {
   readonly defaultUploadPolicy: UploadPolicy;
   /** Who shows it may read the metrics. Undefined: who is on this machine may. */
   readonly metricsToken: string | undefined;
+  /** What an upload that goes to quarantine is answered with: its error's status, or 200 all the same. */
+  readonly unplacedStatus: "4xx" | "200";
 }

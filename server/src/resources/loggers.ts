@@ -9,6 +9,7 @@ import {
 import { Type } from "typebox";
 import { getManagedLogger, holdManagedLogger } from "../auth/access.ts";
 import { requirePerson, type Person } from "../auth/caller.ts";
+import type { Db } from "../db/connect.ts";
 import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import {
@@ -18,6 +19,7 @@ import {
   updateLogger,
   type Logger as Row,
 } from "../store/loggers.ts";
+import { countConflictsOf } from "../timeseries/conflicts.ts";
 import type { ServerDeps } from "./deps.ts";
 import { loggerDeed, makeLogger, readStatus } from "./make-logger.ts";
 import { requireOwnEmail } from "./own-email.ts";
@@ -55,7 +57,7 @@ export const loggers: FastifyPluginAsyncTypebox<{
     async ({ query: { user }, caller }) => {
       const person = requirePerson(caller, "read");
       const rows = await listLoggers(db, { userId: user ? person.userId : undefined });
-      return rows.map((row) => toAnswer(row, person));
+      return await toAnswers(db, rows, person);
     },
   );
 
@@ -65,8 +67,9 @@ export const loggers: FastifyPluginAsyncTypebox<{
     async ({ params: { logger: id }, caller }) => {
       const person = requirePerson(caller, "read");
       const logger = await getLogger(db, id);
-      if (logger.type !== "ents" || !isTheirs(logger, person)) return toAnswer(logger, person);
-      return { ...toAnswer(logger, person), ttn_status: await readStatus(deps.ttn, logger) };
+      const answer = (await toAnswers(db, [logger], person))[0]!;
+      if (logger.type !== "ents" || !isTheirs(logger, person)) return answer;
+      return { ...answer, ttn_status: await readStatus(deps.ttn, logger) };
     },
   );
 
@@ -121,13 +124,16 @@ export const loggers: FastifyPluginAsyncTypebox<{
   );
 };
 
-/** A logger as the API answers it to someone. */
-function toAnswer(logger: Row, person: Person): Logger {
-  return {
+/** Loggers as the API answers them to someone. */
+async function toAnswers(db: Db, rows: readonly Row[], person: Person): Promise<Logger[]> {
+  const ids = rows.map(({ id }) => id);
+  const conflicts = await countConflictsOf(db, ids);
+  return rows.map((logger) => ({
     ...logger,
     date_created: logger.date_created.toISOString(),
     device_eui: isTheirs(logger, person) ? logger.device_eui : null,
-  };
+    conflicts: conflicts.get(logger.id) ?? 0,
+  }));
 }
 
 function isTheirs({ user_id }: Row, { userId, admin }: Person): boolean {

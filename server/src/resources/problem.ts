@@ -119,7 +119,8 @@ export function toProblemJson({ status, code, message }: Problem): object {
   };
 }
 
-function toProblem(error: unknown): Problem {
+/** What an error's cause may be told of it. */
+export function toProblem(error: unknown): Problem {
   if (error instanceof KnownError)
     return { status: statuses[error.kind], code: error.code, message: error.message };
   if (isFrameworkError(error)) return fromFramework(error);

@@ -12,6 +12,7 @@ import { catalog } from "./catalog.ts";
 import { cellTags } from "./cell-tags.ts";
 import { cellUsers } from "./cell-users.ts";
 import { cells } from "./cells.ts";
+import { conflicts } from "./conflicts.ts";
 import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
@@ -28,10 +29,12 @@ import { oauth } from "./oauth.ts";
 import { power } from "./power.ts";
 import { answerError, isNode } from "./problem.ts";
 import { readyz } from "./readyz.ts";
+import { quarantine } from "./quarantine.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
 import { tags } from "./tags.ts";
 import { teros } from "./teros.ts";
+import { answerUnplaced } from "./unplaced.ts";
 import { userCells } from "./user-cells.ts";
 import { user } from "./user.ts";
 import { uploadByKey, uploadKeys } from "./upload-keys.ts";
@@ -92,7 +95,7 @@ export function buildServer(
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.decorateRequest("uploadType", undefined);
   decorateCaller(app);
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(deps.settings.unplacedStatus === "200" ? answerUnplaced : answerError);
   app.setNotFoundHandler((request) => {
     throw noSuchPath({ path: redactPath(request.url) });
   });
@@ -132,6 +135,8 @@ async function registerResources(
   app.register(userCells, { deps });
   app.register(tags, { deps });
   app.register(loggers, { deps });
+  app.register(conflicts, { deps });
+  app.register(quarantine, { deps });
   app.register(audit, { deps });
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });

@@ -7,7 +7,15 @@ export interface Deed {
   readonly actor: Actor;
   /** A verb: create, update, delete, share, log_in … */
   readonly action: string;
-  readonly objectType: "cell" | "logger" | "tag" | "user" | "key" | "upload_key" | "session";
+  readonly objectType:
+    | "cell"
+    | "logger"
+    | "tag"
+    | "user"
+    | "key"
+    | "upload_key"
+    | "session"
+    | "upload";
   readonly objectId: string;
   readonly cellId?: number;
   /** What changed; never a secret. */

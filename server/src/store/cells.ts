@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { isDuplicate, type Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import { takeCellNumber } from "./cell-numbers.ts";
 
 /** A place whose readings belong together: one microbial fuel cell, one plot, one pot. */
 export interface Cell {
@@ -33,6 +34,8 @@ export interface NewCell {
   readonly userId?: string | null;
   readonly uploadPolicy: UploadPolicy;
   readonly visibility?: Visibility;
+  /** The number that nodes send for it already; without one, the next. To be made in a transaction. */
+  readonly id?: number | undefined;
 }
 
 /** What may change of a cell; what is not there stays. */
@@ -62,14 +65,16 @@ const columns = [
   "visibility",
 ] as const;
 
-/** @throws KnownError when the name is taken, in whatever letter case */
+/** @throws KnownError when the name is taken, in whatever letter case, or the number that is wanted */
 export async function createCell(db: Db, cell: NewCell): Promise<Cell> {
   const name = cell.name.trim();
   // A name that is seen to be taken costs no number.
   if ((await findCells(db, [], [name])).length > 0) throw cellNameTaken();
+  if (cell.id !== undefined) await takeCellNumber(db, cell.id);
   const created = await db
     .insertInto("cell")
     .values({
+      ...(cell.id === undefined ? {} : { id: cell.id }),
       name,
       location: cell.location ?? null,
       latitude: cell.latitude ?? null,

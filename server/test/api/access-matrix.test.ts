@@ -61,6 +61,7 @@ POST /api/cell                       401      200    200    200   200   200  403
 PUT /api/cell/{cell}                 401      404    403    200   200   200  403    403    200    403
 DELETE /api/cell/{cell}              401      404    403    403   200   200  403    403    200    403
 GET /api/cell/{cell}/audit           401      404    403    403   200   200  200    403    403    403
+GET /api/cell/{cell}/conflicts      404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 
 GET /api/cell/{cell}/users           401      404    200    200   200   200  200    403    403    403
 POST /api/cell/{cell}/users          401      404    403    403   200   200  403    403    200    403
@@ -88,6 +89,12 @@ DELETE /api/logger/{logger}          401      403    403    403   200   200  403
 POST /api/logger/{logger}/upload-key 401      403    403    403   201   201  403    403    201    403
 DELETE /api/logger/{logger}/upload-key 401    403    403    403   200   200  403    403    200    403
 
+GET /api/quarantine                 401-     200-   200-   200-  200+  200+ 403-   403-   200+    403
+GET /api/quarantine/{upload}        401-     404-   404-   404-  200+  200+ 403-   403-   200+    403
+POST /api/quarantine/{upload}/replay 401     404    404    404   200   200  403    403    200    403
+POST /api/quarantine/replay         401-     200-   200-   200-  200+  200+ 403-   403-   200+    403
+DELETE /api/quarantine/{upload}      401     404    404    404   200   200  403    403    200    403
+
 GET /api/audit                       401      403    403    403   403   200  403    403    403    403
 `;
 
@@ -107,6 +114,10 @@ GET /api/cell/{cell}                200+     200+   200+   200+  200+  200+ 200+
 GET /api/cell/{cell}/sensors        200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/cell/{cell}/tags            200      200    200    200   200   200  200    200    200    403
 GET /api/tags/{tag}/cells           200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/cell/{cell}/conflicts      200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/quarantine                 401-     200-   200-   200-  200+  200+ 403-   403-   200+    403
+GET /api/quarantine/{upload}        401-     404-   404-   404-  200+  200+ 403-   403-   200+    403
+POST /api/quarantine/{upload}/replay 401     404    404    404   200   200  403    403    200    403
 PUT /api/cell/{cell}                 401      403    403    200   200   200  403    403    200    403
 DELETE /api/cell/{cell}              401      403    403    403   200   200  403    403    200    403
 GET /api/cell/{cell}/audit           401      403    403    403   200   200  200    403    403    403
@@ -198,6 +209,8 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "PUT /api/tag/{tag}": json({ description: "new" }),
   "POST /api/logger": (world) => ({ payload: { name: named(world) } }),
   "PUT /api/logger/{logger}": json({ description: "new" }),
+  "POST /api/quarantine/{upload}/replay": json({}),
+  "POST /api/quarantine/replay": ({ ids }) => ({ payload: { ids: [ids.upload, ids.garbage] } }),
 };
 
 const api = useApi();

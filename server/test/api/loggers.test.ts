@@ -54,6 +54,7 @@ describe("/api/logger", () => {
       user_id: user.id,
       vwc_unit: "percent",
       ttn_device_id: null,
+      conflicts: 0,
     };
     const admin = await newUser(api, { admin: true });
     const stranger = await newUser(api);

@@ -4,9 +4,9 @@ import { IdentityProvider } from "../../src/auth/oidc.ts";
 import { checkServer, type Db } from "../../src/db/connect.ts";
 import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
 import { openMetrics } from "../../src/ingest/metrics.ts";
+import { QuarantineKeeper } from "../../src/ingest/quarantine-keeper.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { KnownError } from "../../src/lib/errors.ts";
-import type { Log } from "../../src/lib/log.ts";
 import type { ServerDeps } from "../../src/resources/deps.ts";
 import { identifySender } from "../../src/resources/sender.ts";
 import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
@@ -48,7 +48,9 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       registrationOpen: true,
       defaultUploadPolicy: "key",
       metricsToken: undefined,
+      unplacedStatus: "4xx",
     },
+    quarantine: new QuarantineKeeper({ db, clock, log: silentLog, max_bytes: 1e9 }),
     ttn: undefined,
   };
 }
@@ -65,7 +67,11 @@ const fullJournal: IngestDeps["journal"] = {
 /** The write path of a server; one whose journal takes nothing, where the test doesn't bring one. */
 export function testIngest(
   db: Db,
-  { log = silentLog, journal = fullJournal }: { log?: Log; journal?: IngestDeps["journal"] } = {},
+  {
+    log = silentLog,
+    journal = fullJournal,
+    quarantine = { noteKept: () => {} },
+  }: Partial<Pick<IngestDeps, "log" | "journal" | "quarantine">> = {},
 ): Ingest {
   return new Ingest({
     db,
@@ -73,6 +79,7 @@ export function testIngest(
     log,
     journal,
     metrics: openMetrics(),
+    quarantine,
     identify: async (credentials, receivedAt) =>
       await identifySender({ db, log }, credentials, receivedAt),
     probe: async () => await checkServer(db),

@@ -14,6 +14,13 @@ export interface TestDatabase {
 }
 
 export async function createTestDatabase(): Promise<TestDatabase> {
+  const database = await createEmptyDatabase();
+  await migrate(database.db, silentLog);
+  return database;
+}
+
+/** The same before any migration. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
   const server = inject("databaseUrl");
   const schema = `test_${randomUUID().replaceAll("-", "")}`;
   const admin = connect(server, silentLog);
@@ -21,7 +28,6 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const url = new URL(server);
   url.searchParams.set("options", `-c search_path=${schema}`);
   const db = connect(url.href, silentLog);
-  await migrate(db, silentLog);
   return {
     db,
     url: url.href,

@@ -11,6 +11,8 @@ import { createTag } from "../../src/store/tags.ts";
 import { createUploadKey } from "../../src/store/upload-keys.ts";
 import { writeReadings } from "../../src/timeseries/write.ts";
 import type { TestApi } from "./api.ts";
+import { putInQuarantine, quarantined } from "./quarantine.ts";
+import { formats } from "./uploads.ts";
 import { newUser, type TestUser } from "./users.ts";
 
 /** Who may call. All keys are the owner's, and the last one that of the owner's logger. */
@@ -39,7 +41,9 @@ export interface World {
   readonly person: TestUser;
   readonly headers: Readonly<Record<string, string>>;
   /** What stands in the paths of routes. */
-  readonly ids: Readonly<Record<"cell" | "logger" | "tag" | "user" | "key", string | number>>;
+  readonly ids: Readonly<
+    Record<"cell" | "logger" | "tag" | "user" | "key" | "upload" | "garbage", string | number>
+  >;
   readonly cellName: string;
   readonly cellId: number;
   readonly tagId: number;
@@ -69,7 +73,8 @@ export async function newWorld(
     await createUploadKey(transaction, logger.id, uploadKey, now, 0);
   });
   const { id: key } = await makeKey(db, owner.id, ["read"], now);
-  const ids = { cell: cellId, logger: logger.id, tag: tagId, user: guest.id, key };
+  const uploads = await makeUploads(db, cellId, cellName);
+  const ids = { cell: cellId, logger: logger.id, tag: tagId, user: guest.id, key, ...uploads };
   const headers = await headersOf(caller, { db, now, person, owner, uploadKey });
   return { db, now, owner, guest, person, headers, ids, cellName, cellId, tagId, uploadKey };
 }
@@ -87,10 +92,12 @@ async function makeCell(
     return { name: streamName, measurement, unit: "" };
   });
   const reading = { cellId, dataType: "float", receivedAt: mark.ts, loggerId: null } as const;
-  await writeReadings(
-    db,
-    streams.map((stream) => ({ ...reading, ...mark, stream })),
-  );
+  // The second one conflicts with the first.
+  for (const value of [mark.value, mark.value + 1])
+    await writeReadings(
+      db,
+      streams.map((stream) => ({ ...reading, ...mark, value, stream })),
+    );
   return cellId;
 }
 
@@ -106,6 +113,22 @@ async function makePerson(
   if (caller === "viewer" || caller === "editor")
     await setMember(api.db, cellId, person.id, caller);
   return person;
+}
+
+/** Two uploads for the cell in quarantine: one that can be placed by now, and one that can't be read. */
+async function makeUploads(db: Db, cellId: number, cellName: string) {
+  const { payload } = formats["version 1"]({ cellId });
+  const shown = { reason: `there was no cell ${cellName}`, headers: { about: cellName } };
+  const about = { decodes: true, cellIds: [cellId] };
+  const upload = quarantined({ format: "measurement/v1", body: payload, ...shown }, about);
+  const garbage = quarantined(
+    { format: `none of ${cellName}`, headers: { "content-type": cellName } },
+    about,
+  );
+  return {
+    upload: await putInQuarantine(db, upload),
+    garbage: await putInQuarantine(db, garbage),
+  };
 }
 
 /** Makes an API key; answers it and its number. */
@@ -142,6 +165,7 @@ export async function worldState({ db, cellId, ids, owner, person }: World): Pro
       (select count(*) from sensor join reading on sensor_id = sensor.id where cell_id = ${cellId}) as readings,
       (select to_jsonb(tag) from tag where id = ${ids.tag}) as tag,
       (select to_jsonb(logger) from logger where id = ${ids.logger}) as logger,
+      (select jsonb_agg(u order by id) from quarantine u where id in (${ids.upload}, ${ids.garbage})) as uploads,
       (select jsonb_agg(hash order by id) from upload_key where logger_id = ${ids.logger}) as upload_keys,
       (select jsonb_agg(hash order by id) from api_key where account_id in (${owner.id}, ${person.id})) as keys,
       (select jsonb_agg(a order by id) from account a where id in (${owner.id}, ${person.id})) as accounts,

@@ -1,0 +1,11 @@
+/** The first signal stops in good order; a second one ends the process at once, as signals do. */
+export function onceSignalled(stop: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const listener = () => {
+    unlisten();
+    stop();
+  };
+  const unlisten = () => signals.forEach((signal) => process.off(signal, listener));
+  for (const signal of signals) process.on(signal, listener);
+  return unlisten;
+}

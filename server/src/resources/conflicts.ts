@@ -1,0 +1,78 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Conflicts } from "@ents-backend/schemas/conflict";
+import { Type } from "typebox";
+import { getReadableCell } from "../auth/access.ts";
+import { countCellConflicts, listConflicts, type Conflict } from "../timeseries/conflicts.ts";
+import type { ServerDeps } from "./deps.ts";
+import { CellParameter } from "./query.ts";
+
+const params = Type.Object({ cell: CellParameter });
+const ConflictsQuery = Type.Object({
+  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
+  before: Type.Optional(
+    Type.Number({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      multipleOf: 1,
+      description: "`next` of the answer before",
+    }),
+  ),
+});
+
+const defaultLimit = 100;
+/** Whoever may upload makes up logger numbers as they like. */
+const mostLoggers = 1000;
+
+/** `/cell/{id}/conflicts`: readings that came second for an instant that had another value, for who may read it. */
+export const conflicts: FastifyPluginAsyncTypebox<{
+  deps: Pick<ServerDeps, "db" | "reads">;
+}> = async (app, { deps: { db, reads } }) => {
+  app.get(
+    "/cell/:cell/conflicts",
+    {
+      schema: {
+        description: "Readings that differ from one that was there, the newest first",
+        params,
+        querystring: ConflictsQuery,
+        response: { 200: Conflicts },
+      },
+    },
+    async ({ params: { cell }, query: { limit = defaultLimit, before }, caller }) => {
+      const { id } = await getReadableCell(db, caller, cell);
+      const [by_logger, rows] = await Promise.all([
+        countCellConflicts(reads, id),
+        // One more than is answered, to know whether there are any.
+        listConflicts(reads, id, { before, limit: limit + 1 }),
+      ]);
+      const page = rows.slice(0, limit).map(toAnswer);
+      return {
+        total: by_logger.reduce((sum, { count }) => sum + count, 0),
+        by_logger: by_logger.slice(0, mostLoggers),
+        conflicts: page,
+        next: rows.length > limit ? page.at(-1)!.id : null,
+      };
+    },
+  );
+};
+
+function toAnswer(row: Conflict): Conflicts["conflicts"][number] {
+  const { id, sensor_id, name, measurement, unit, ts } = row;
+  return {
+    id,
+    sensor_id,
+    name,
+    measurement,
+    unit,
+    ts: ts.toISOString(),
+    kept: {
+      value: row.kept_value,
+      logger_id: row.kept_logger_id,
+      received_at: row.kept_received_at?.toISOString() ?? null,
+    },
+    other: {
+      value: row.value,
+      logger_id: row.logger_id,
+      received_at: row.received_at.toISOString(),
+    },
+  };
+}

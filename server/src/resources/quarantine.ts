@@ -1,0 +1,205 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import {
+  ReplayCounts,
+  ReplayOrder,
+  Stored,
+  UploadList,
+  UploadParameter,
+  WholeUpload,
+} from "@ents-backend/schemas/quarantine";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { requirePerson, type Person } from "../auth/caller.ts";
+import { discard } from "../ingest/discard.ts";
+import { replayMany } from "../ingest/replay-many.ts";
+import { replay, type Replayer } from "../ingest/replay.ts";
+import { defineError } from "../lib/errors.ts";
+import { parseTime } from "../lib/time.ts";
+import { Turns } from "../lib/turns.ts";
+import {
+  getQuarantined,
+  listQuarantined,
+  listQuarantinedIds,
+  uploadNotFound,
+} from "../store/quarantine-list.ts";
+import { actorOf } from "./caller.ts";
+import type { ServerDeps } from "./deps.ts";
+import { plainJson } from "./query.ts";
+import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
+
+type Deps = Pick<ServerDeps, "db" | "clock" | "log" | "settings">;
+
+const params = Type.Object({ upload: UploadParameter });
+const UploadsQuery = Type.Object({
+  code: Type.Optional(Type.String({ maxLength: 100 })),
+  cell: Type.Optional(
+    Type.String({ maxLength: 100, description: "a cell's number or name; it need not exist" }),
+  ),
+  since: Type.Optional(
+    Type.String({ description: "received then or later: RFC 1123, ISO 8601 or Unix seconds" }),
+  ),
+  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
+  before: Type.Optional(UploadParameter),
+});
+const Done = Type.Object({ message: Type.String() });
+
+const defaultLimit = 100;
+/** Uploads that one call replays at most, and for how long it goes on. */
+const mostReplays = 500;
+const longestReplay_ms = 10_000;
+
+const invalidSince = defineError(
+  "invalid",
+  "invalid_time",
+  "since is not a time: send RFC 1123 (Sat, 08 Jul 2023 20:00:00 GMT), ISO 8601 or Unix seconds",
+);
+const nothingToReplay = defineError(
+  "invalid",
+  "nothing_to_replay",
+  "say which uploads: ids, code, cell, or code and cell",
+);
+
+/**
+ * `/quarantine`: uploads that could not be placed. Admins see all; others what they sent, by their own keys or their
+ * loggers', and what is for cells that are all theirs. Who sees one may replay it, with the rights they have, or
+ * discard it.
+ */
+export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app, { deps }) => {
+  const { db } = deps;
+  const turns = new Turns();
+
+  app.get(
+    "/quarantine",
+    {
+      schema: {
+        description: "Uploads that could not be placed, the newest first",
+        querystring: UploadsQuery,
+        response: { 200: UploadList },
+      },
+    },
+    async ({ query: { limit = defaultLimit, before, since, ...filter }, caller }) => {
+      const person = requirePerson(caller, "manage");
+      const wanted = { ...filter, since: readSince(since) };
+      // One more than is answered, to know whether there are any.
+      const rows = await listQuarantined(db, person, wanted, { before, limit: limit + 1 });
+      const uploads = rows.slice(0, limit).map((row) => toUpload(row, person));
+      return { uploads, next: rows.length > limit ? uploads.at(-1)!.id : null };
+    },
+  );
+
+  app.get(
+    "/quarantine/:upload",
+    {
+      schema: {
+        description: "One of them, with its headers, its bytes and what they say",
+        params,
+        response: { 200: WholeUpload },
+      },
+      serializerCompiler: plainJson,
+    },
+    async ({ params: { upload }, caller }) => {
+      const person = requirePerson(caller, "manage");
+      return toWholeUpload(await getQuarantined(db, person, upload), person);
+    },
+  );
+
+  app.post(
+    "/quarantine/:upload/replay",
+    {
+      schema: {
+        description:
+          "Stores it as of the time at which it came, or answers why it is still refused",
+        params,
+        response: { 200: Stored },
+      },
+    },
+    async (request) => {
+      const person = requirePerson(request.caller, "manage");
+      const upload = await getQuarantined(db, person, request.params.upload);
+      const replayed = await replay(deps, upload, replayerOf(request, person));
+      if ("refused" in replayed) throw replayed.error;
+      return { message: "The upload is stored, and has left quarantine", ...replayed.written };
+    },
+  );
+
+  app.post(
+    "/quarantine/replay",
+    {
+      schema: {
+        description: `Replays up to ${mostReplays} uploads, the oldest first`,
+        body: ReplayOrder,
+        response: { 200: ReplayCounts },
+      },
+    },
+    async (request) => {
+      const person = requirePerson(request.caller, "manage");
+      const replayer = replayerOf(request, person);
+      // One at a time, whoever asks: uploads go first.
+      return await turns.take("replay", () => replayOrdered(deps, request.body, person, replayer));
+    },
+  );
+
+  app.delete(
+    "/quarantine/:upload",
+    {
+      schema: { description: "Discards it for good", params, response: { 200: Done } },
+    },
+    async (request) => {
+      const person = requirePerson(request.caller, "manage");
+      const { id } = await getQuarantined(db, person, request.params.upload);
+      if (!(await discard(db, id, actorOf(request), deps.clock()))) throw uploadNotFound();
+      return { message: "Upload discarded" };
+    },
+  );
+};
+
+async function replayOrdered(
+  deps: Deps,
+  order: ReplayOrder,
+  person: Person,
+  replayer: Replayer,
+): Promise<Type.Static<typeof ReplayCounts>> {
+  const ids = await listOrdered(deps, order, person);
+  const batch = ids.slice(0, mostReplays);
+  const end = performance.now() + longestReplay_ms;
+  const isOver = () => performance.now() > end;
+  const { counts, stoppedAfter } = await replayMany(deps, {
+    ids: batch,
+    reader: person,
+    replayer,
+    isOver,
+  });
+  const next = stoppedAfter ?? (ids.length > batch.length ? batch.at(-1)! : null);
+  const still_refused = counts.still_refused.map((refused) => ({
+    ...refused,
+    reason: tellReason(refused, person),
+  }));
+  return { ...counts, still_refused, next };
+}
+
+/** The numbers of the uploads that are wanted, the oldest first: one more than are replayed, where there are more. */
+async function listOrdered(
+  { db }: Deps,
+  { ids, code, cell, after }: ReplayOrder,
+  person: Person,
+): Promise<number[]> {
+  if (ids) return [...new Set(ids)].filter((id) => id > (after ?? 0)).sort((a, b) => a - b);
+  const filter = { code: code ?? undefined, cell: cell?.toString() };
+  if (filter.code === undefined && filter.cell === undefined) throw nothingToReplay();
+  return await listQuarantinedIds(db, person, filter, {
+    after: after ?? undefined,
+    limit: mostReplays + 1,
+  });
+}
+
+function replayerOf(request: FastifyRequest, { userId, admin }: Person): Replayer {
+  const may = { mayUpload: true, mayCreate: true };
+  return { kind: "user", userId, admin, ...may, actor: actorOf(request) };
+}
+
+function readSince(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = parseTime(text);
+  if (seconds === undefined) throw invalidSince();
+  return seconds;
+}
