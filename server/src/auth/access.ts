@@ -4,7 +4,7 @@ import { defineError } from "../lib/errors.ts";
 import { cellNotFound, getCell, type Cell } from "../store/cells.ts";
 import { getLogger, type Logger } from "../store/loggers.ts";
 import { findRole, type Role } from "../store/members.ts";
-import { hasHidden, type Reader } from "../store/visibility.ts";
+import { hasHidden, listVisible, type Reader } from "../store/visibility.ts";
 import { findPerson, requirePerson, type Caller, type Person, type Scope } from "./caller.ts";
 
 const roleMissing = defineError(
@@ -47,6 +47,16 @@ export async function requireReadable(
   ...cellIds: readonly number[]
 ): Promise<void> {
   if (await hasHidden(db, readerOf(caller), cellIds)) throw cellNotFound();
+}
+
+/** Those of some cells that exist and the caller may read, in their order. */
+export async function listReadable(
+  db: Db,
+  caller: Caller,
+  cellIds: readonly number[],
+): Promise<number[]> {
+  const visible = new Set(await listVisible(db, readerOf(caller), cellIds));
+  return cellIds.filter((id) => visible.has(id));
 }
 
 /**

@@ -6,6 +6,7 @@ import { importCommand } from "./import.ts";
 import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
 import { quarantineCommand } from "./quarantine.ts";
+import { rollupCommand } from "./rollup.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
 import { userCommand } from "./user.ts";
@@ -26,6 +27,7 @@ const program = new Command("ents-backend")
   .addCommand(userCommand)
   .addCommand(importCommand)
   .addCommand(quarantineCommand)
+  .addCommand(rollupCommand)
   .addCommand(simulateCommand);
 
 try {

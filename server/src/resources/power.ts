@@ -1,12 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
+import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
+import { slot } from "./columnar.ts";
+import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
-import { CellParameter, plainJson, ReadingQuery, readSpan, Timestamps, Values } from "./query.ts";
+import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
+import { sendSpan } from "./span.ts";
 
-const Power = Type.Object({ timestamp: Timestamps, v: Values, i: Values, p: Values });
+const Lists = Type.Object({ v: Values, i: Values, p: Values });
+const Power = Type.Interface([Lists], {
+  timestamp: Timestamps,
+  min: Type.Optional(Lists),
+  max: Type.Optional(Lists),
+  resample: Type.Optional(Resampled),
+});
 
 /** `/power`: a cell's voltage (mV), current (µA) and power (µW), and the older upload by names. */
 export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
@@ -25,14 +36,12 @@ export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     querystring: ReadingQuery,
     response: { 200: Power },
   };
-  app.get(
-    "/power/:cell",
-    { schema, serializerCompiler: plainJson },
-    async ({ params, query, caller }) => {
-      const streams = [powerStreams.v, powerStreams.i, powerStreams.p];
-      const { timestamp, columns } = await readSpan(deps, caller, params.cell, streams, query);
-      const [v, i, p] = columns;
-      return { timestamp, v: v!, i: i!, p: p! };
-    },
-  );
+  app.get("/power/:cell", { ...compressed, schema }, async ({ params, query, caller }, reply) => {
+    await requireReadable(deps.db, caller, params.cell);
+    const { v, i, p } = powerStreams;
+    const columns = await findColumns(deps.reads, params.cell, [v, i, p]);
+    return await sendSpan(deps, reply, query, { columns, members: lists, bounds: lists });
+  });
 };
+
+const lists = { v: slot, i: slot, p: slot };

@@ -24,7 +24,6 @@ import {
 } from "../store/quarantine-list.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
-import { plainJson } from "./query.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
 
 type Deps = Pick<ServerDeps, "db" | "clock" | "log" | "settings">;
@@ -95,7 +94,8 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
         params,
         response: { 200: WholeUpload },
       },
-      serializerCompiler: plainJson,
+      // A message may hold thousands of measurements: the schema's serialiser would block uploads.
+      serializerCompiler: () => JSON.stringify,
     },
     async ({ params: { upload }, caller }) => {
       const person = requirePerson(caller, "manage");

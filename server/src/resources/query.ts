@@ -1,13 +1,10 @@
-import type { Stream } from "@ents-backend/schemas/sensor";
-import type { FastifySerializerCompiler } from "fastify";
 import { Type, type Static } from "typebox";
-import { requireReadable } from "../auth/access.ts";
-import type { Caller } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
-import { formatIso, formatRfc1123, parseTime } from "../lib/time.ts";
-import type { ReadingDeps } from "./deps.ts";
+import { parseTime } from "../lib/time.ts";
+import { timestampFormats, type TimestampFormat } from "../timeseries/columns.ts";
 import { resamples, type Range } from "../timeseries/resample.ts";
-import { readStreams, type Query } from "../timeseries/read.ts";
+import type { Query } from "../timeseries/resolve.ts";
+import { isZone, unknownZone } from "../timeseries/zone.ts";
 
 const invalidTime = defineError(
   "invalid",
@@ -21,80 +18,109 @@ const invalidTime = defineError(
  */
 export const CellParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
 
-/** The parameters of every path that reads a span of readings. */
-export const ReadingQuery = Type.Object({
-  startTime: Type.Optional(
-    Type.String({ description: "RFC 1123, ISO 8601 or Unix seconds; default: a month ago" }),
-  ),
-  endTime: Type.Optional(
-    Type.String({ description: "RFC 1123, ISO 8601 or Unix seconds, included; default: now" }),
-  ),
+const usualPoints = 1_000;
+
+/** How readings are thinned out. */
+export const Thinning = Type.Object({
   resample: Type.Optional(
-    Type.Enum([...resamples], { description: "Mean of each …; default: hour" }),
+    Type.Enum([...resamples, "auto"], {
+      description:
+        "Mean of each …, stamped with its start; auto: the finest of them that gives at most `points`, and says which",
+    }),
   ),
+  points: Type.Optional(
+    Type.Number({
+      minimum: 1,
+      maximum: 10_000,
+      multipleOf: 1,
+      description: `With resample=auto: how many instants or buckets at most; default: ${usualPoints}`,
+    }),
+  ),
+  tz: Type.Optional(
+    Type.String({
+      maxLength: 64,
+      description:
+        "Zone of the IANA database (America/Los_Angeles) whose days, weeks, months, quarters and years are meant; " +
+        "default: UTC. Narrower buckets are UTC's",
+    }),
+  ),
+  envelope: Type.Optional(
+    Type.Boolean({ description: "Least and greatest value of each bucket too, as min and max" }),
+  ),
+  timestamps: Type.Optional(
+    Type.Enum([...timestampFormats], { description: "How instants are written" }),
+  ),
+});
+
+const time = "RFC 1123, ISO 8601 or Unix seconds";
+export const StartTime = Type.Optional(
+  Type.String({ description: `${time}, included; default: a month before the end` }),
+);
+export const EndTime = Type.Optional(
+  Type.String({ description: `${time}, included; default: now` }),
+);
+
+/** The parameters of the older paths that read a span of readings. */
+export const ReadingQuery = Type.Interface([Thinning], {
+  startTime: StartTime,
+  endTime: EndTime,
   stream: Type.Optional(
     Type.Boolean({ description: "Every reading, ordered and stamped by the time of its arrival" }),
   ),
-  timestamps: Type.Optional(Type.Enum(["rfc1123", "iso", "unix"])),
 });
 export type ReadingQuery = Static<typeof ReadingQuery>;
 
 /** Timestamps as the query asks for them. */
 export const Timestamps = Type.Array(Type.Union([Type.String(), Type.Number()]));
 
-/** Serialises long arrays: the framework's serialiser of their schema takes five times as long, and blocks uploads. */
-export const plainJson: FastifySerializerCompiler<unknown> = () => JSON.stringify;
-
 /** One value for each timestamp; null where a stream has none. */
 export const Values = Type.Array(Type.Union([Type.Number(), Type.Null()]));
 
+/** What `resample=auto` came to. */
+export const Resampled = Type.Enum([...resamples], { description: "What auto has chosen" });
+
 /**
- * @param now Unix seconds
- * @throws KnownError when a time can't be read
+ * What a query asks for, by its parameters.
+ *
+ * @throws KnownError when its zone isn't one
  */
 export function toQuery(
-  { startTime, endTime, resample, stream }: ReadingQuery,
-  now: number,
+  {
+    resample = "hour",
+    points = usualPoints,
+    tz = "UTC",
+    envelope = false,
+    timestamps,
+  }: Static<typeof Thinning>,
+  range: Range,
+  usualTimestamps: TimestampFormat,
 ): Query {
+  if (!isZone(tz)) throw unknownZone();
   return {
-    range: toRange(startTime, endTime, now),
-    resample: resample ?? "hour",
-    stream: stream ?? false,
+    range,
+    resample,
+    points,
+    tz,
+    envelope,
+    timestamps: timestamps ?? usualTimestamps,
   };
 }
 
-/** Formats Unix seconds as the query asks for: RFC 1123 unless it says otherwise, as older clients parse it. */
-export function formatTimestamps(
-  seconds: readonly number[],
-  { timestamps }: ReadingQuery,
-): (string | number)[] {
-  if (timestamps === "unix") return [...seconds];
-  return seconds.map(timestamps === "iso" ? formatIso : formatRfc1123);
-}
+/** A parameter that is a time: its name, and what was sent. */
+type TimeParameter = readonly [key: string, text: string | undefined];
 
 /**
- * Reads some streams of a cell, side by side, for who may read it.
+ * The range between two times: from a month before the end, up to now, unless they say otherwise.
  *
- * @throws KnownError when the cell is private and not the caller's to read, or a time can't be read
+ * @param now Unix seconds
+ * @throws KnownError when one of them is no time, naming it
  */
-export async function readSpan(
-  { db, reads, clock }: ReadingDeps,
-  caller: Caller,
-  cellId: number,
-  streams: readonly Stream[],
-  query: ReadingQuery,
-): Promise<{ timestamp: (string | number)[]; columns: (number | null)[][] }> {
-  await requireReadable(db, caller, cellId);
-  const { timestamp, columns } = await readStreams(reads, cellId, streams, toQuery(query, clock()));
-  return { timestamp: formatTimestamps(timestamp, query), columns };
+export function toRange(startTime: TimeParameter, endTime: TimeParameter, now: number): Range {
+  const end = readTime(endTime) ?? now;
+  return { start: readTime(startTime) ?? monthBefore(end), end };
 }
 
-function toRange(startTime: string | undefined, endTime: string | undefined, now: number): Range {
-  const end = readTime("endTime", endTime) ?? now;
-  return { start: readTime("startTime", startTime) ?? monthBefore(end), end };
-}
-
-function readTime(key: string, text: string | undefined): number | undefined {
+function readTime([key, text]: TimeParameter): number | undefined {
   if (text === undefined) return undefined;
   const seconds = parseTime(text);
   if (seconds === undefined) throw invalidTime({ key });

@@ -4,19 +4,13 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
-import { readTable } from "../timeseries/read.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
+import { slot } from "./columnar.ts";
+import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
 import { isVersion2, openDoor } from "./door.ts";
-import {
-  CellParameter,
-  formatTimestamps,
-  plainJson,
-  ReadingQuery,
-  Timestamps,
-  toQuery,
-  Values,
-} from "./query.ts";
+import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
+import { sendSpan } from "./span.ts";
 
 const SensorQuery = Type.Interface([ReadingQuery], {
   name: Label,
@@ -30,6 +24,9 @@ const SensorReadings = Type.Object({
   measurement: Type.String(),
   unit: Type.String(),
   type: Type.String(),
+  min: Type.Optional(Values),
+  max: Type.Optional(Values),
+  resample: Type.Optional(Resampled),
 });
 
 /** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
@@ -41,33 +38,24 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (a
     formatOf: (type) => (type === "application/json" ? "json" : undefined),
   });
 
+  const schema = { querystring: SensorQuery, response: { 200: SensorReadings } };
   for (const url of ["/sensor", "/sensor_json"])
-    app.get(
-      url,
-      {
-        schema: { querystring: SensorQuery, response: { 200: SensorReadings } },
-        serializerCompiler: plainJson,
-      },
-      async ({ query, caller }) => {
-        const { name, measurement, cellId } = query;
-        await requireReadable(deps.db, caller, cellId);
-        const sensors = await findSensors(deps.db, cellId, [{ name, measurement }]);
-        const found = sensors.get(streamKey({ name, measurement }));
-        if (!found) return { timestamp: [], data: [], measurement: "", unit: "", type: "" };
-        const { timestamp, columns } = await readTable(
-          deps.reads,
-          [found.id],
-          toQuery(query, deps.clock()),
-        );
-        return {
-          timestamp: formatTimestamps(timestamp, query),
-          data: columns[0]!,
-          measurement: found.measurement,
-          unit: found.unit,
-          type: found.data_type,
-        };
-      },
-    );
+    app.get(url, { ...compressed, schema }, async ({ query, caller }, reply) => {
+      const { name, measurement, cellId } = query;
+      await requireReadable(deps.db, caller, cellId);
+      const sensors = await findSensors(deps.reads, cellId, [{ name, measurement }]);
+      const found = sensors.get(streamKey({ name, measurement }));
+      return await sendSpan(deps, reply, query, {
+        columns: [{ sensorId: found?.id }],
+        members: {
+          data: slot,
+          measurement: found?.measurement ?? "",
+          unit: found?.unit ?? "",
+          type: found?.data_type ?? "",
+        },
+        bounds: slot,
+      });
+    });
 };
 
 /** The media types of the formats that every sensor may upload in. */

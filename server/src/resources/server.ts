@@ -13,6 +13,7 @@ import { cellTags } from "./cell-tags.ts";
 import { cellUsers } from "./cell-users.ts";
 import { cells } from "./cells.ts";
 import { conflicts } from "./conflicts.ts";
+import { offerCompression } from "./compression.ts";
 import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
@@ -30,6 +31,7 @@ import { power } from "./power.ts";
 import { answerError, isNode } from "./problem.ts";
 import { readyz } from "./readyz.ts";
 import { quarantine } from "./quarantine.ts";
+import { readings } from "./readings.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
 import { tags } from "./tags.ts";
@@ -114,6 +116,7 @@ async function registerResources(
 ): Promise<void> {
   refuseNodes(app);
   identifyCallers(app, deps);
+  await offerCompression(app);
   await app.register(formbody);
   takeEmptyBodies(app);
   readForms(app);
@@ -129,6 +132,7 @@ async function registerResources(
   app.register(sensor, { deps });
   app.register(power, { deps });
   app.register(teros, { deps });
+  app.register(readings, { deps });
   app.register(cells, { deps });
   app.register(cellTags, { deps });
   app.register(cellUsers, { deps });

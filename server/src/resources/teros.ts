@@ -1,19 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
+import { requireReadable } from "../auth/access.ts";
+import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
+import { slot } from "./columnar.ts";
+import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
-import { CellParameter, plainJson, ReadingQuery, readSpan, Timestamps, Values } from "./query.ts";
+import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
+import { sendSpan } from "./span.ts";
 
-const Teros = Type.Object({
+const Lists = Type.Object({ vwc: Values, temp: Values, ec: Values, raw_vwc: Values });
+const Teros = Type.Interface([Lists], {
   timestamp: Timestamps,
-  vwc: Values,
-  temp: Values,
-  ec: Values,
-  raw_vwc: Values,
   vwc_unit: Type.String(),
   raw_vwc_unit: Type.String(),
+  min: Type.Optional(Lists),
+  max: Type.Optional(Lists),
+  resample: Type.Optional(Resampled),
 });
 
 /** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
@@ -34,22 +39,14 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     querystring: ReadingQuery,
     response: { 200: Teros },
   };
-  app.get(
-    "/teros/:cell",
-    { schema, serializerCompiler: plainJson },
-    async ({ params, query, caller }) => {
-      const streams = [terosStreams.vwc, terosStreams.temp, terosStreams.ec, terosStreams.raw_vwc];
-      const { timestamp, columns } = await readSpan(deps, caller, params.cell, streams, query);
-      const [vwc, temp, ec, raw_vwc] = columns;
-      return {
-        timestamp,
-        vwc: vwc!,
-        temp: temp!,
-        ec: ec!.map((value) => (value === null ? null : Math.trunc(value))),
-        raw_vwc: raw_vwc!,
-        vwc_unit: terosStreams.vwc.unit,
-        raw_vwc_unit: terosStreams.raw_vwc.unit,
-      };
-    },
-  );
+  app.get("/teros/:cell", { ...compressed, schema }, async ({ params, query, caller }, reply) => {
+    await requireReadable(deps.db, caller, params.cell);
+    const { vwc, temp, ec, raw_vwc } = terosStreams;
+    const streams = [vwc, temp, { ...ec, whole: true }, raw_vwc];
+    const columns = await findColumns(deps.reads, params.cell, streams);
+    const members = { ...lists, vwc_unit: vwc.unit, raw_vwc_unit: raw_vwc.unit };
+    return await sendSpan(deps, reply, query, { columns, members, bounds: lists });
+  });
 };
+
+const lists = { vwc: slot, temp: slot, ec: slot, raw_vwc: slot };

@@ -43,3 +43,18 @@ export async function hasHidden(
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** Those of some cells that exist and the reader may see. */
+export async function listVisible(
+  db: Db,
+  reader: Reader,
+  cellIds: readonly number[],
+): Promise<number[]> {
+  const rows = await db
+    .selectFrom("cell")
+    .select("id")
+    .where(sql<boolean>`id = any(${cellIds}::int[])`)
+    .where(isVisibleTo(reader))
+    .execute();
+  return rows.map(({ id }) => id);
+}

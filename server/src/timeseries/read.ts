@@ -1,129 +1,134 @@
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
-import type { Range, Resample } from "./resample.ts";
+import {
+  listColumns,
+  nameColumns,
+  toChunk,
+  writeInstant,
+  type Chunk,
+  type ChunkRow,
+  type TimestampFormat,
+} from "./columns.ts";
+import { isEmpty } from "./measure.ts";
+import { selectPartials, selectReadings } from "./partials.ts";
+import type { Range } from "./resample.ts";
+import type { Resolved } from "./resolve.ts";
 import { findSensors, streamKey } from "./sensors.ts";
+import type { SpanPlan } from "./spans.ts";
+import { walk } from "./walk.ts";
 
-/** Which readings, and how thinned out. */
-export interface Query {
-  readonly range: Range;
-  readonly resample: Resample;
-  /** Every reading, selected, ordered and stamped by the server's receive time instead of the device's. */
-  readonly stream: boolean;
+/** A column of a table. */
+export interface Column {
+  /** Undefined makes a column of nulls. */
+  readonly sensorId: number | undefined;
+  /** Whether its values are cut to whole numbers, towards zero. */
+  readonly whole?: boolean;
 }
 
-/** Columns over one time axis: Unix seconds, and for each sensor a value or null at each of them. */
-export interface Table {
-  readonly timestamp: number[];
-  readonly columns: (number | null)[][];
-}
-
-/** Reads some streams of a cell side by side; a stream that the cell doesn't have is a column of nulls. */
-export async function readStreams(
+/** The columns of some streams of a cell; one that the cell doesn't have is without a sensor. */
+export async function findColumns(
   db: Db,
   cellId: number,
-  streams: readonly Stream[],
-  query: Query,
-): Promise<Table> {
+  streams: readonly (Pick<Stream, "name" | "measurement"> & Pick<Column, "whole">)[],
+): Promise<Column[]> {
   const sensors = await findSensors(db, cellId, streams);
-  return await readTable(
-    db,
-    streams.map((stream) => sensors.get(streamKey(stream))?.id),
-    query,
-  );
+  return streams.map((stream) => ({
+    sensorId: sensors.get(streamKey(stream))?.id,
+    ...(stream.whole && { whole: true }),
+  }));
+}
+
+/** The sensors that columns are of, each once. */
+export function sensorsOf(columns: readonly Column[]): number[] {
+  const ids = columns.map(({ sensorId }) => sensorId).filter((id) => id !== undefined);
+  return [...new Set(ids)];
 }
 
 /**
- * Reads some sensors side by side, oldest first. A bucket holds the mean of its values and is
- * stamped with its start in UTC; weeks start on Monday.
- *
- * @param sensorIds undefined makes a column of nulls
+ * Reads some sensors side by side over one time axis, oldest first, in chunks: one at least. A bucket has its mean,
+ * stamped with its start. With an envelope the columns come thrice: means, then the least values, then the greatest.
  */
-export async function readTable(
+export async function* readTable(
   db: Db,
-  sensorIds: readonly (number | undefined)[],
-  query: Query,
-): Promise<Table> {
-  const wanted = sensorIds.filter((id) => id !== undefined);
-  if (wanted.length === 0) return { timestamp: [], columns: sensorIds.map(() => []) };
-  const { timestamp, columns } = await (query.stream
-    ? readByArrival(db, wanted, query)
-    : readByTime(db, wanted, query));
-  const nulls = timestamp.map(() => null);
-  return {
-    timestamp,
-    columns: sensorIds.map((id) => (id === undefined ? nulls : columns[wanted.indexOf(id)]!)),
-  };
+  columns: readonly Column[],
+  resolved: Resolved,
+): AsyncGenerator<Chunk> {
+  const ids = sensorsOf(columns);
+  if (ids.length === 0 || isEmpty(resolved.range)) {
+    const count = columns.length * (resolved.envelope ? 3 : 1);
+    yield { timestamp: "", columns: Array.from({ length: count }, () => ""), last: true };
+  } else
+    for await (const { plan, last } of walk(db, ids, resolved)) {
+      const chunk = await readColumns(db, ...selectTable(ids, columns, plan, resolved));
+      yield { ...chunk, last };
+    }
 }
 
-async function readByTime(
+/** Reads some sensors side by side, selected, ordered and stamped by the time their readings arrived. */
+export async function readArrivals(
   db: Db,
+  columns: readonly Column[],
+  range: Range,
+  timestamps: TimestampFormat,
+): Promise<Chunk> {
+  const cells = columns.map((column) => pick(column, sql`max(value)`));
+  const rows = sql`
+    select ${writeInstant(sql`max(received_at)`, timestamps)} as t, ${nameColumns(cells)}
+    from reading
+    where sensor_id = any(${sensorsOf(columns)}::int[])
+      and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
+    group by ts order by max(received_at), ts`;
+  return { ...(await readColumns(db, rows, cells.length)), last: true };
+}
+
+function selectTable(
   ids: readonly number[],
-  { range, resample }: Query,
-): Promise<Table> {
-  const [bucket, columns] =
-    resample === "none"
-      ? [sql`ts`, values(ids)]
-      : [sql`date_trunc(${resample}, ts, 'UTC')`, means(ids)];
-  return await readColumns(
-    db,
-    ids.length,
-    sql`
-      select extract(epoch from bucket)::float8 as t, ${columns}
-      from (
-        select sensor_id, ${bucket} as bucket, value from reading
-        where sensor_id = any(${ids}::int[])
-          and ts between to_timestamp(${range.start}) and to_timestamp(${range.end})
-      ) as reading
-      group by bucket order by bucket`,
-  );
+  columns: readonly Column[],
+  plan: SpanPlan,
+  { buckets, starts, envelope, timestamps }: Resolved,
+): [rows: RawBuilder<unknown>, count: number] {
+  const isRaw = buckets.kind === "none";
+  const values = (of: (column: Column) => RawBuilder<unknown>) => columns.map(of);
+  const cells = isRaw
+    ? values((column) => pick(column, sql`max(value)`))
+    : [
+        ...values((column) => mean(column)),
+        ...(envelope ? values((column) => pick(column, sql`min(min)`)) : []),
+        ...(envelope ? values((column) => pick(column, sql`max(max)`)) : []),
+      ];
+  const source = isRaw
+    ? selectReadings(ids, plan.reading)
+    : selectPartials(ids, plan, { buckets, starts });
+  const rows = sql`
+    select ${writeInstant(sql`bucket`, timestamps)} as t, ${nameColumns(cells)}
+    from (${source}) as part group by bucket order by bucket`;
+  return [rows, cells.length];
 }
 
-async function readByArrival(db: Db, ids: readonly number[], { range }: Query): Promise<Table> {
-  return await readColumns(
-    db,
-    ids.length,
-    sql`
-      select extract(epoch from max(received_at))::float8 as t, ${values(ids)}
-      from reading
-      where sensor_id = any(${ids}::int[])
-        and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
-      group by ts order by max(received_at), ts`,
-  );
+/** An aggregate over the rows of a column's sensor. */
+function pick(column: Column, aggregate: RawBuilder<unknown>): RawBuilder<unknown> {
+  if (column.sensorId === undefined) return sql`null::float8`;
+  return cut(column, sql`${aggregate} filter (where sensor_id = ${column.sensorId})`);
 }
 
-/** The value of each sensor at an instant, of which a sensor has one. */
-function values(ids: readonly number[]): RawBuilder<unknown> {
-  return columnsOf(ids, (id) => sql`max(value) filter (where sensor_id = ${id})`);
+function mean(column: Column): RawBuilder<unknown> {
+  if (column.sensorId === undefined) return sql`null::float8`;
+  const ofSensor = sql`filter (where sensor_id = ${column.sensorId})`;
+  return cut(column, sql`(sum(sum) ${ofSensor} / nullif(sum(count) ${ofSensor}, 0))`);
 }
 
-/**
- * The mean of each sensor's values in a group. Their squares must stay in the range of PostgreSQL's numbers:
- * larger ones, which only a corrupted message has, don't count.
- */
-function means(ids: readonly number[]): RawBuilder<unknown> {
-  return columnsOf(
-    ids,
-    (id) => sql`avg(value) filter (where sensor_id = ${id} and abs(value) < 1e150)`,
-  );
+/** Adding nothing makes a zero of the negative one, which is no whole number. */
+function cut({ whole }: Column, value: RawBuilder<unknown>): RawBuilder<unknown> {
+  return whole ? sql`(trunc(${value}) + 0)` : value;
 }
 
-function columnsOf(
-  ids: readonly number[],
-  column: (id: number) => RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  return sql.join(ids.map((id, at) => sql`${column(id)} as ${sql.ref(`c${at}`)}`));
-}
-
-/**
- * Runs a query of an instant `t` and columns `c0`, `c1` …, and turns its rows into columns on PostgreSQL's side: one
- * JSON text is parsed in a fraction of the time that as many rows take, in which no upload would be answered.
- */
-async function readColumns(db: Db, count: number, rows: RawBuilder<unknown>): Promise<Table> {
-  const names = Array.from({ length: count }, (_, at) => sql.ref(`c${at}`));
-  const columns = sql.join(names.map((name) => sql`coalesce(json_agg(${name}), '[]')`));
-  const { rows: tables } = await sql<Table>`
-    select coalesce(json_agg(t), '[]') as timestamp, json_build_array(${columns}) as columns
-    from (${rows}) as row`.execute(db);
-  return tables[0]!;
+async function readColumns(
+  db: Db,
+  rows: RawBuilder<unknown>,
+  count: number,
+): Promise<Omit<Chunk, "last">> {
+  const answer = await sql<ChunkRow>`
+    select ${listColumns(count)} from (${rows}) as row`.execute(db);
+  return toChunk(answer.rows[0]!, count);
 }

@@ -1,19 +1,70 @@
-/** How a query may thin out readings: each as it is, or the mean of each second, minute, hour … */
-export const resamples = [
-  "none",
-  "second",
-  "minute",
-  "hour",
-  "day",
-  "week",
-  "month",
-  "quarter",
-  "year",
-] as const;
-export type Resample = (typeof resamples)[number];
-
 /** A span of Unix seconds, both ends included. */
 export interface Range {
   readonly start: number;
   readonly end: number;
+}
+
+/** Units of the calendar: as long as they are in a zone. */
+export const calendarUnits = ["day", "week", "month", "quarter", "year"] as const;
+export type CalendarUnit = (typeof calendarUnits)[number];
+
+/** How readings are brought together: not at all, by seconds counted from 1970, or by the calendar. */
+export type Buckets =
+  | { readonly kind: "none" }
+  | { readonly kind: "width"; readonly width_s: number }
+  | { readonly kind: "calendar"; readonly unit: CalendarUnit };
+
+const minute_s = 60;
+export const hour_s = 3600;
+export const day_s = 86_400;
+
+/** What a query may ask for, and its buckets; narrowest first. */
+const bucketsOf = {
+  none: { kind: "none" },
+  second: width(1),
+  "2 seconds": width(2),
+  "5 seconds": width(5),
+  "10 seconds": width(10),
+  "15 seconds": width(15),
+  "30 seconds": width(30),
+  minute: width(minute_s),
+  "2 minutes": width(2 * minute_s),
+  "5 minutes": width(5 * minute_s),
+  "10 minutes": width(10 * minute_s),
+  "15 minutes": width(15 * minute_s),
+  "30 minutes": width(30 * minute_s),
+  hour: width(hour_s),
+  "2 hours": width(2 * hour_s),
+  "3 hours": width(3 * hour_s),
+  "6 hours": width(6 * hour_s),
+  "12 hours": width(12 * hour_s),
+  day: { kind: "calendar", unit: "day" },
+  week: { kind: "calendar", unit: "week" },
+  month: { kind: "calendar", unit: "month" },
+  quarter: { kind: "calendar", unit: "quarter" },
+  year: { kind: "calendar", unit: "year" },
+} as const satisfies Readonly<Record<string, Buckets>>;
+
+/** How a query may thin out readings: each as it is, or the mean of each second, minute, hour … */
+export type Resample = keyof typeof bucketsOf;
+
+/** The plain ones first, as people ask for them; then the multiples. */
+export const resamples = Object.keys(bucketsOf).sort(
+  (a, b) => Number(/^\d/.test(a)) - Number(/^\d/.test(b)),
+) as Resample[];
+
+/** From the narrowest to the widest, without `none`. */
+export const ladder = Object.keys(bucketsOf).slice(1) as readonly Exclude<Resample, "none">[];
+
+export function toBuckets(resample: Resample): Buckets {
+  return bucketsOf[resample];
+}
+
+/** Whether the buckets are made of whole hours, or of what a zone makes of hours: rollups answer them. */
+export function isOfHours(buckets: Buckets): boolean {
+  return buckets.kind === "calendar" || (buckets.kind === "width" && buckets.width_s >= hour_s);
+}
+
+function width<const Seconds extends number>(width_s: Seconds) {
+  return { kind: "width", width_s } as const;
 }

@@ -48,6 +48,16 @@ export async function findSensors(
   return new Map(rows.map((row) => [streamKey(row), row]));
 }
 
+/** The sensors of some cells in the order of their first readings; power, though made of two of them, is one here. */
+export async function listStreams(db: Db, cellIds: readonly number[]): Promise<Sensor[]> {
+  return await db
+    .selectFrom("sensor")
+    .select(columns)
+    .where(sql<boolean>`cell_id = any(${cellIds}::int[])`)
+    .orderBy("id")
+    .execute();
+}
+
 /** What tells the streams of one cell apart. */
 export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
   return `${name}\0${measurement}`;

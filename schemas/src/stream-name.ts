@@ -1,0 +1,32 @@
+import { powerStreams, terosStreams } from "./measurement.ts";
+import { findSensorType, isSameStream, type Stream } from "./sensor.ts";
+
+/** Streams that have a short name: that of the path that shows them side by side, and of their place there. */
+const shortNames: readonly (readonly [name: string, stream: Stream])[] = [
+  ["power.v", powerStreams.v],
+  ["power.i", powerStreams.i],
+  ["power.p", powerStreams.p],
+  ["teros12.vwc", terosStreams.vwc],
+  ["teros12.temp", terosStreams.temp],
+  ["teros12.ec", terosStreams.ec],
+  ["teros12.raw_vwc", terosStreams.raw_vwc],
+];
+
+/**
+ * What a query may call a stream, the usual name first: a short one (`power.v`), its SensorType (`BME280_TEMP`), its
+ * name and measurement with a dot between them (`bme280.temperature`).
+ */
+export function streamNames(stream: Pick<Stream, "name" | "measurement">): string[] {
+  const short = shortNames.filter(([, named]) => isSameStream(named, stream));
+  const type = findSensorType(stream.name);
+  return [
+    ...short.map(([name]) => name),
+    ...(type && isSameStream(type, stream) ? [type.name] : []),
+    `${stream.name}.${stream.measurement}`,
+  ];
+}
+
+/** Whether a text may be the name of a stream, of whatever sensors there are. */
+export function mayNameStream(text: string): boolean {
+  return text.includes(".") || findSensorType(text) !== undefined;
+}

@@ -1,0 +1,43 @@
+import { randomUUID } from "node:crypto";
+import { open, unlink, type FileHandle } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const readSize_bytes = 64 * 1024;
+
+/** ASCII text that is too long to be held: kept in a file without a name, which goes with its last use or this process. */
+export class Spool {
+  readonly #file: FileHandle;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** To be closed by who opens it. */
+  static async open(): Promise<Spool> {
+    const path = join(tmpdir(), `ents-backend-${randomUUID()}`);
+    const file = await open(path, "wx+", 0o600);
+    await unlink(path);
+    return new Spool(file);
+  }
+
+  /** Adds to the end; one call after the other. */
+  async write(text: string): Promise<void> {
+    await this.#file.writeFile(text);
+  }
+
+  /** All that was written, from the beginning. */
+  async *read(): AsyncGenerator<string> {
+    const buffer = Buffer.allocUnsafe(readSize_bytes);
+    for (let position = 0; ;) {
+      const { bytesRead } = await this.#file.read({ buffer, position });
+      if (bytesRead === 0) return;
+      yield buffer.toString("latin1", 0, bytesRead);
+      position += bytesRead;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}

@@ -1,0 +1,85 @@
+import { Readable } from "node:stream";
+import type { FastifyReply } from "fastify";
+import { Spool } from "../lib/spool.ts";
+import type { Chunk } from "../timeseries/columns.ts";
+
+/** Stands in an answer's shape where a list goes: the timestamps first, then each column. */
+export const slot = ["\u0000"];
+
+/** The text of an answer between its lists, which is one piece more than there are of those. */
+export function toFrames(shape: object): string[] {
+  return JSON.stringify(shape).split(JSON.stringify(slot[0]));
+}
+
+/**
+ * Answers lists over one time axis: a short answer as a whole, with its length; a long one as it is read, at the
+ * speed of who reads it and in little memory.
+ *
+ * @param shape what is answered, with a slot for each list
+ */
+export async function sendTable(
+  reply: FastifyReply,
+  shape: object,
+  chunks: AsyncGenerator<Chunk>,
+): Promise<FastifyReply> {
+  const frames = toFrames(shape);
+  const { value: first } = (await chunks.next()) as IteratorYieldResult<Chunk>;
+  if (first.last) return sendJson(reply, fill(frames, first));
+  return sendJson(reply, toStream(writeTable(frames, startingWith(first, chunks))));
+}
+
+export function sendJson(reply: FastifyReply, body: string | Readable): FastifyReply {
+  return reply.type("application/json; charset=utf-8").send(body);
+}
+
+/** Texts as a stream that asks for the next one when there is room; as texts, since bytes lie outside the heap for long. */
+export function toStream(texts: AsyncIterable<string>): Readable {
+  return Readable.from(texts, { highWaterMark: 2 });
+}
+
+/** Texts that are short together. */
+export async function joinTexts(texts: AsyncIterable<string>): Promise<string> {
+  let all = "";
+  for await (const text of texts) all += text;
+  return all;
+}
+
+/**
+ * The text of lists that are too long to be held. They are read side by side and written one after the other: the
+ * timestamps go out as they come, all others wait in files until those before them are whole.
+ */
+export async function* writeTable(
+  frames: readonly string[],
+  chunks: AsyncIterable<Chunk>,
+): AsyncGenerator<string> {
+  const spools: Spool[] = [];
+  try {
+    while (spools.length < frames.length - 2) spools.push(await Spool.open());
+    yield frames[0]!;
+    let comma = "";
+    for await (const { timestamp, columns } of chunks) {
+      if (timestamp === "") continue;
+      yield comma + timestamp;
+      for (const [at, spool] of spools.entries()) await spool.write(comma + columns[at]!);
+      comma = ",";
+    }
+    for (const [at, spool] of spools.entries()) {
+      yield frames[at + 1]!;
+      yield* spool.read();
+    }
+    yield frames.at(-1)!;
+  } finally {
+    await Promise.all(spools.map(async (spool) => await spool.close()));
+  }
+}
+
+/** The text of lists that are there. */
+export function fill(frames: readonly string[], { timestamp, columns }: Chunk): string {
+  const lists = [timestamp, ...columns, ""];
+  return frames.map((frame, at) => frame + lists[at]!).join("");
+}
+
+async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
+}

@@ -1,0 +1,121 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Type } from "typebox";
+import { measure, type Measured } from "../timeseries/measure.ts";
+import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
+import { fitAtOnce, readSeries, type Series } from "../timeseries/series.ts";
+import { fill, joinTexts, sendJson, slot, toFrames, toStream, writeTable } from "./columnar.ts";
+import { compressed } from "./compression.ts";
+import type { ReadingDeps } from "./deps.ts";
+import { hasTag, weakTag } from "./etag.ts";
+import { findSought, type Sought } from "./sought.ts";
+import {
+  EndTime,
+  Resampled,
+  StartTime,
+  Thinning,
+  Timestamps,
+  toQuery,
+  toRange,
+  Values,
+} from "./query.ts";
+
+const SeriesQuery = Type.Interface([Thinning], {
+  cells: Type.String({
+    maxLength: 2_000,
+    description:
+      "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
+  }),
+  sensors: Type.Optional(
+    Type.String({
+      maxLength: 25_000,
+      description:
+        "power.v, power.i, power.p, teros12.vwc, teros12.temp, teros12.ec, teros12.raw_vwc, a SensorType " +
+        "(BME280_TEMP) or name.measurement (bme280.temperature), with commas between them; default: all",
+    }),
+  ),
+  start: StartTime,
+  end: EndTime,
+});
+
+const Readings = Type.Object({
+  resample: Resampled,
+  series: Type.Array(
+    Type.Object({
+      cell_id: Type.Integer(),
+      sensor: Type.String({ description: "As the query names it" }),
+      unit: Type.String(),
+      timestamp: Timestamps,
+      value: Values,
+      min: Type.Optional(Values),
+      max: Type.Optional(Values),
+    }),
+  ),
+});
+
+const Unchanged = Type.Null({ description: "What `If-None-Match` names is still the answer" });
+
+/** `/readings`: any sensors of any cells, each over a time axis of its own. */
+export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
+  const schema = { querystring: SeriesQuery, response: { 200: Readings, 304: Unchanged } };
+  app.get("/readings", { ...compressed, schema }, async ({ query, caller, headers }, reply) => {
+    const sought = await findSought(deps, caller, query);
+    const range = toRange(["start", query.start], ["end", query.end], deps.clock());
+    const asked = toQuery(query, range, "unix");
+    const measured = await measure(deps.reads, idsOf(sought), range);
+    const resolved = await resolveMeasured(deps.reads, measured, asked);
+
+    const tag = weakTag([sought, query.tz, seen(resolved), countReadings(measured)]);
+    reply.headers({ ETag: tag, "Cache-Control": "private, no-cache", Vary: dependsOn });
+    if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send(null);
+
+    const series = readSeries(deps.reads, measured, resolved);
+    const texts = writeSeries(sought, resolved, series);
+    if (!fitAtOnce(measured, resolved)) return sendJson(reply, toStream(texts));
+    return sendJson(reply, await joinTexts(texts));
+  });
+};
+
+const dependsOn = "Accept-Encoding, Authorization, X-API-Key";
+
+function idsOf(sought: readonly Sought[]): number[] {
+  return sought.map(({ id }) => id);
+}
+
+/** What of a resolved query makes the answer another one. */
+function seen({ range, resample, envelope, timestamps }: Resolved): unknown[] {
+  return [range, resample, envelope, timestamps];
+}
+
+/** A number that grows with every reading in the hours that the query touches. */
+function countReadings(measured: readonly Measured[]): number {
+  return measured.reduce((sum, { readings: count }) => sum + count, 0);
+}
+
+/** The text of an answer, series after series. */
+async function* writeSeries(
+  sought: readonly Sought[],
+  { resample, envelope }: Resolved,
+  series: AsyncIterable<Series>,
+): AsyncGenerator<string> {
+  const [head, tail] = JSON.stringify({ resample, series: slot }).split(JSON.stringify(slot[0]));
+  const byId = new Map(sought.map((sensor) => [sensor.id, sensor]));
+  yield head!;
+  let comma = "";
+  for await (const one of series) {
+    const { cell_id, name, unit } = byId.get(one.sensorId)!;
+    const bounds = envelope ? { min: slot, max: slot } : {};
+    const frames = toFrames({
+      cell_id,
+      sensor: name,
+      unit,
+      timestamp: slot,
+      value: slot,
+      ...bounds,
+    });
+    yield comma;
+    if ("whole" in one) yield fill(frames, one.whole);
+    else yield* writeTable(frames, one.chunks);
+    comma = ",";
+  }
+  yield tail!;
+}

@@ -1,0 +1,22 @@
+import type { Stream } from "@ents-backend/schemas/sensor";
+import { writeReadings } from "../../src/timeseries/write.ts";
+import type { TestApi } from "./api.ts";
+
+/** Stores readings of one stream of a cell: values at instants in Unix seconds. */
+export async function store(
+  { db, now }: Pick<TestApi, "db" | "now">,
+  cellId: number,
+  { name, measurement, unit }: Stream,
+  readings: readonly (readonly [ts: number, value: number | null])[],
+): Promise<void> {
+  const place = { cellId, stream: { name, measurement, unit }, dataType: "float" } as const;
+  await writeReadings(
+    db,
+    readings.map(([ts, value]) => ({ ...place, ts, value, receivedAt: now, loggerId: 1 })),
+  );
+}
+
+/** Instants from one on, with a step between them in seconds, and the number of each as its value. */
+export function ramp(from: number, step_s: number, count: number): [ts: number, value: number][] {
+  return Array.from({ length: count }, (_, at) => [from + at * step_s, at]);
+}
