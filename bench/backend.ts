@@ -1,0 +1,116 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Client } from "pg";
+import { startEmbedded } from "../server/src/db/embedded.ts";
+import { orInterrupted } from "./interruption.ts";
+import { useScratch } from "./scratch.ts";
+import { silentLog } from "./silent-log.ts";
+
+/** The product as its users start it, on a port and a database of its own. */
+export interface Backend {
+  readonly port: number;
+  readonly pid: number;
+  readonly databaseUrl: string;
+  /** An empty directory on the database's disk. */
+  readonly directory: string;
+  /** A connection to the database, for what no user does. */
+  readonly sql: Client;
+  /** Runs another command beside the server, and answers what it prints. */
+  readonly run: (...args: string[]) => Promise<string>;
+  /** Makes some cells that take uploads from everyone; answers their numbers. */
+  readonly createCells: (count: number) => Promise<number[]>;
+}
+
+const program = fileURLToPath(new URL("../server/bin/ents-backend.js", import.meta.url));
+
+/** Starts the product, uses it, stops it, and throws its database away. */
+export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Promise<T> {
+  return await useScratch(async (directory) => {
+    const dataDir = `${directory}/data`;
+    const env = environment(dataDir);
+    const server = spawn(process.execPath, [program, "start"], {
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      const port = await readPort(server);
+      return await withDatabase(dataDir, async (databaseUrl, sql) => {
+        const backend = {
+          port,
+          pid: server.pid!,
+          databaseUrl,
+          directory,
+          sql,
+          run: async (...args: string[]) => await runCommand(args, env),
+          createCells: async (count: number) => await insertCells(sql, count),
+        };
+        return await Promise.race([orInterrupted(use(backend)), endOf(server)]);
+      });
+    } finally {
+      await stop(server);
+    }
+  });
+}
+
+function environment(dataDir: string): NodeJS.ProcessEnv {
+  const { DATABASE_URL: _, ...env } = process.env;
+  return {
+    ...env,
+    DATA_DIR: dataDir,
+    PORT: "0",
+    LOG_LEVEL: "error",
+    DEFAULT_UPLOAD_POLICY: "open",
+  };
+}
+
+async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return (await promisify(execFile)(process.execPath, [program, ...args], { env })).stdout;
+}
+
+/** A measurement of a server that is gone would wait for ever. */
+async function endOf(server: ChildProcess): Promise<never> {
+  const [code, signal] = (await once(server, "exit")) as [number | null, string | null];
+  throw new Error(`the server ended with ${signal ?? `exit code ${code}`}`);
+}
+
+async function readPort(server: ChildProcess): Promise<number> {
+  for await (const line of createInterface(server.stdout!)) {
+    const port = /listens on http:\/\/\S+:(\d+)/.exec(line)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error("the backend ended before it listened");
+}
+
+async function stop(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return;
+  server.kill("SIGINT");
+  await once(server, "exit");
+}
+
+/** Joins the database of a running backend. */
+async function withDatabase<T>(
+  dataDir: string,
+  use: (url: string, sql: Client) => Promise<T>,
+): Promise<T> {
+  const database = await startEmbedded({ dataDir, log: silentLog });
+  const sql = new Client({ connectionString: database.url });
+  try {
+    await sql.connect();
+    return await use(database.url, sql);
+  } finally {
+    await sql.end();
+    await database.stop();
+  }
+}
+
+async function insertCells(sql: Client, count: number): Promise<number[]> {
+  const { rows } = await sql.query<{ id: number }>(
+    `insert into cell (name, upload_policy)
+     select 'bench ' || gen_random_uuid(), 'open' from generate_series(1, $1) returning id`,
+    [count],
+  );
+  return rows.map(({ id }) => id);
+}
