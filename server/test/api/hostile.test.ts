@@ -5,6 +5,7 @@ import { createLogger } from "../../src/store/loggers.ts";
 import { useApi } from "../support/api.ts";
 import { newCell, readSensor } from "../support/cells.ts";
 import { base64, decimal, encodeVersion1, encodeVersion2, webhook } from "../support/messages.ts";
+import { randomNumbers } from "../support/random.ts";
 import { RawConnection } from "../support/raw-http.ts";
 import { rowsAdded } from "../support/rows.ts";
 
@@ -336,17 +337,6 @@ async function expectOverTheWire(headers: string, body: Buffer, status: number):
   expect(added).toEqual({ quarantine: 1 });
   const type = /^Content-Type:[ \t]*(.*?)[ \t]*\r\n/.exec(headers)?.[1] ?? "";
   await expectKept(body, type);
-}
-
-/** Numbers in [0, 1) that are the same in every run. Source: the mulberry32 generator. */
-function randomNumbers(seed: string): () => number {
-  let state = Buffer.from(seed).reduce((sum, byte) => Math.imul(sum, 31) + byte, 7);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A message with one to three wounds: bits that flipped, bytes that are lost, repeated or strange. */

@@ -1,0 +1,139 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Client } from "pg";
+import { readLockFile } from "../../src/db/postmaster.ts";
+
+const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
+const execute = promisify(execFile);
+
+/** The product as it is started on a machine, which may be killed and started again. */
+export class Product {
+  readonly directory: string;
+  readonly #externalUrl: string | undefined;
+  #server: ChildProcess | undefined;
+  /** http://host:port of the latest start, without a slash at its end. */
+  url = "";
+
+  private constructor(directory: string, databaseUrl: string | undefined) {
+    this.directory = directory;
+    this.#externalUrl = databaseUrl;
+  }
+
+  /** @param databaseUrl undefined: an embedded database of its own */
+  static async create(databaseUrl?: string): Promise<Product> {
+    return new Product(await mkdtemp(join(tmpdir(), "ents-chaos-")), databaseUrl);
+  }
+
+  get pid(): number {
+    return this.#server!.pid!;
+  }
+
+  get isAlive(): boolean {
+    return this.#server?.exitCode === null && this.#server.signalCode === null;
+  }
+
+  /** Starts the server; answers how long it took until it listened, in ms. */
+  async start(): Promise<number> {
+    const began = performance.now();
+    const server = spawn(process.execPath, [program, "start"], {
+      env: this.#environment(),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#server = server;
+    for await (const line of createInterface({ input: server.stdout })) {
+      const url = /listens on http:\/\/localhost:(\d+)/.exec(line)?.[1];
+      if (url === undefined) continue;
+      this.url = `http://127.0.0.1:${url}`;
+      return performance.now() - began;
+    }
+    throw new Error("the server didn't start");
+  }
+
+  /** Ends the server without a word. */
+  async kill(): Promise<void> {
+    const server = this.#server!;
+    const gone = this.isAlive ? once(server, "exit") : undefined;
+    server.kill("SIGKILL");
+    await gone;
+  }
+
+  /** Ends PostgreSQL's first process without a word; the others notice by themselves. */
+  async killDatabase(): Promise<void> {
+    process.kill(await this.#postmaster(), "SIGKILL");
+  }
+
+  /** Sends a signal to all of PostgreSQL's processes. */
+  async signalDatabase(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+    const postmaster = await this.#postmaster();
+    const { stdout } = await execute("ps", ["-A", "-o", "pid=,ppid="]);
+    const processes = stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/).map(Number));
+    const children = processes.filter(([, parent]) => parent === postmaster).map(([pid]) => pid!);
+    for (const pid of [postmaster, ...children]) process.kill(pid, signal);
+  }
+
+  /** Runs another command beside the server, and answers what it prints. */
+  async run(...args: string[]): Promise<string> {
+    return (await execute(process.execPath, [program, ...args], { env: this.#environment() }))
+      .stdout;
+  }
+
+  /** Looks into the database, past the product. */
+  async query<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const client = new Client({ connectionString: await this.databaseUrl() });
+    client.on("error", () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Row>(text, [...values])).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async databaseUrl(): Promise<string> {
+    if (this.#externalUrl !== undefined) return this.#externalUrl;
+    const password = await readFile(join(this.directory, "postgres.password"), "utf8");
+    const lock = await readLockFile(join(this.directory, "postgres"));
+    return `postgres://ents:${password.trim()}@127.0.0.1:${lock!.port}/ents`;
+  }
+
+  /** Makes cells that take uploads from everyone; answers their numbers. */
+  async createCells(count: number): Promise<number[]> {
+    const rows = await this.query<{ id: number }>(
+      `insert into cell (name, upload_policy)
+       select 'chaos ' || gen_random_uuid(), 'open' from generate_series(1, $1) returning id`,
+      [count],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Stops all of it, and throws its files away. */
+  async discard(): Promise<void> {
+    // A database whose server was killed for good is stopped by a start of its own.
+    if (!this.isAlive) await this.start().catch(() => undefined);
+    if (this.isAlive) {
+      this.#server!.kill("SIGTERM");
+      await once(this.#server!, "exit");
+    }
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  }
+
+  async #postmaster(): Promise<number> {
+    const lock = await readLockFile(join(this.directory, "postgres"));
+    return lock!.pid;
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const { DATABASE_URL: _, ...env } = process.env;
+    const external = this.#externalUrl && { DATABASE_URL: this.#externalUrl };
+    return { ...env, ...external, DATA_DIR: this.directory, PORT: "0", LOG_LEVEL: "silent" };
+  }
+}
