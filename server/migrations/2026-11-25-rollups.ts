@@ -42,6 +42,32 @@ const addTo = (name: string, unit: "hour" | "day", source: string) => `
     sum = kept.sum + excluded.sum,
     min = least(kept.min, excluded.min), max = greatest(kept.max, excluded.max)`;
 
+/** Adds sums over readings that are all new, made by who calls, to a rollup: \`prefix\`_ids, _buckets, _counts … */
+const addSums = (name: string, prefix: "hour" | "day") => {
+  const sums = `unnest(${["ids", "buckets", "counts", "numbers", "sums", "mins", "maxs"].map((column) => `${prefix}_${column}`).join(", ")})
+    as sums (sensor_id, bucket, readings, count, sum, min, max)`;
+  return `
+    update ${name} as kept set
+      count = kept.count + sums.count, readings = kept.readings + sums.readings, sum = kept.sum + sums.sum,
+      min = least(kept.min, sums.min), max = greatest(kept.max, sums.max)
+    from ${sums}
+    where kept.sensor_id = sums.sensor_id and kept.bucket = to_timestamp(sums.bucket);
+    get diagnostics known = row_count;
+    if known < cardinality(${prefix}_ids) then
+      insert into ${name} as kept (sensor_id, bucket, count, readings, sum, min, max)
+      select sensor_id, to_timestamp(bucket), count, readings, sum, min, max
+      from ${sums}
+      where not exists (
+        select from ${name} as other where other.sensor_id = sums.sensor_id and other.bucket = to_timestamp(sums.bucket)
+      );
+    end if;`;
+};
+
+const sumParameters = (prefix: "hour" | "day") => `
+    ${prefix}_ids integer[], ${prefix}_buckets double precision[], ${prefix}_counts integer[],
+    ${prefix}_numbers integer[], ${prefix}_sums double precision[], ${prefix}_mins double precision[],
+    ${prefix}_maxs double precision[]`;
+
 const statements = [
   ...rollup("rollup_hour", "hour"),
   ...rollup("rollup_day", "day"),
@@ -93,7 +119,7 @@ const statements = [
     lone_power_ids integer[],
     sighted_loggers bigint[], sighted_cells integer[], sighted_at double precision[],
     out stale boolean, out stored integer, out old integer[], out conflicting integer[]
-  ) language plpgsql as $function$
+  ) language plpgsql set plan_cache_mode = force_generic_plan as $function$
   declare
     fresh_ids integer[];
     fresh_instants timestamptz[];
@@ -196,6 +222,42 @@ const statements = [
     end if;
   end
   $function$`,
+  // Plans that are made while the tables are small are used when they are large: no table is to be read as a whole.
+  `create function add_readings(
+    expected_version bigint, sensor_ids integer[], instants double precision[], vals double precision[],
+    received double precision[], logger_ids bigint[], ${sumParameters("hour")}, ${sumParameters("day")},
+    sighted_loggers bigint[], sighted_cells integer[], sighted_at double precision[],
+    out stale boolean
+  ) language plpgsql
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  as $function$
+  declare
+    known integer;
+  begin
+    stale := expected_version <> (select version from directory);
+    if stale then
+      return;
+    end if;
+
+    insert into reading (sensor_id, ts, value, received_at, logger_id)
+    select sensor_id, to_timestamp(ts), value, to_timestamp(received_at), logger_id
+    from unnest(sensor_ids, instants, vals, received, logger_ids)
+      as input (sensor_id, ts, value, received_at, logger_id);
+    ${addSums("rollup_hour", "hour")}
+    ${addSums("rollup_day", "day")}
+
+    if cardinality(sighted_loggers) > 0 then
+      insert into logger_sighting (logger_id, cell_id, first_received_at)
+      select logger_id, cell_id, to_timestamp(at)
+      from unnest(sighted_loggers, sighted_cells, sighted_at) as sighted (logger_id, cell_id, at)
+      on conflict (logger_id, cell_id) do nothing;
+    end if;
+  end
+  $function$`,
+  `comment on function add_readings is
+    'stores readings that are all new, their power among them, with the sums that they add to rollups; fails otherwise'`,
+
   `comment on function store_readings is
     'stores readings with all that follows from them; old and conflicting: which of them were there, from 1'`,
 ];

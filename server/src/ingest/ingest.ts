@@ -37,7 +37,7 @@ const limits = {
   batch: 256,
   batchWeight: 1024 * 1024,
   queueWeight: 64 * 1024 * 1024,
-  patience_ms: 2000,
+  patience_ms,
 };
 /** Bytes that an upload takes in the queue beside its body. */
 const overhead_bytes = 500;
@@ -100,7 +100,7 @@ export class Ingest {
   async #place(arrived: Arrived): Promise<Written | undefined> {
     try {
       const weight = arrived.uplink.payload.length + overhead_bytes;
-      return await deadline(patience_ms, this.#batcher.submit(arrived, weight));
+      return await this.#batcher.submit(arrived, weight);
     } catch (error) {
       if (error instanceof QueueFull) return undefined;
       if (!(error instanceof Late) && !isDatabaseAway(error)) throw error;

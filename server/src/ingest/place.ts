@@ -1,8 +1,8 @@
 import { isDatabaseAway } from "../db/connect.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
-import { SensorIds } from "../timeseries/sensors.ts";
-import { StaleDirectory, writeGroups, type NewReading, type Written } from "../timeseries/write.ts";
+import { StaleDirectory } from "../timeseries/store-readings.ts";
+import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { Memory } from "./lookup.ts";
 import type { Metrics } from "./metrics.ts";
@@ -31,7 +31,7 @@ const remembered_rows = 50_000;
 /** Finds uploads their place and keeps them there, many at a time. */
 export class Placer {
   readonly #deps: PlaceDeps;
-  #known: { readonly memory: Memory; readonly sensors: SensorIds };
+  #known: { readonly memory: Memory; readonly writer: Writer };
 
   constructor(deps: PlaceDeps) {
     this.#deps = deps;
@@ -60,20 +60,19 @@ export class Placer {
   }
 
   #learn() {
-    return { memory: new Memory(this.#deps.db), sensors: new SensorIds(this.#deps.db) };
+    return { memory: new Memory(this.#deps.db), writer: new Writer(this.#deps.db) };
   }
 
   async #placeTogether(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
-    const { db } = this.#deps;
-    if (this.#known.memory.size + this.#known.sensors.size > remembered_rows)
+    if (this.#known.memory.size + this.#known.writer.size > remembered_rows)
       this.#known = this.#learn();
-    const { memory, sensors } = this.#known;
+    const { memory, writer } = this.#known;
     const version = await memory.version();
     const senders = await identifyAll(this.#deps, arrived);
     const verdicts = await this.#judge(arrived, senders, memory);
     // Before the write: it can be done twice, should the write fail.
     await this.#quarantineRefused(arrived, senders, verdicts, version);
-    const written = await writeGroups(db, verdicts.map(readingsOf), { sensors, version });
+    const written = await writer.write(verdicts.map(readingsOf), version);
     this.#count(written);
     return verdicts.map((verdict, at) =>
       "refusal" in verdict

@@ -7,9 +7,18 @@ interface Record extends Omit<Uplink, "payload"> {
 }
 
 /** An upload as the journal keeps it. */
-export function toRecord({ headers, payload, ...rest }: Uplink): Json {
+export function toRecord(uplink: Uplink): Json {
+  const { id, format, payload, receivedAt, credentials, path, headers } = uplink;
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-  const record: Record = { ...rest, headers, payload: bytes.toString("base64") };
+  const record: Record = {
+    id,
+    format,
+    payload: bytes.toString("base64"),
+    receivedAt,
+    credentials,
+    path,
+    headers,
+  };
   // What is undefined is left out of JSON, and undefined when it comes back.
   return record as object as Json;
 }

@@ -1,3 +1,5 @@
+import { Late } from "./deadline.ts";
+
 /** What became of one item of a batch. */
 export type Settled<Result> =
   | { readonly ok: true; readonly result: Result }
@@ -9,7 +11,7 @@ export interface BatcherLimits {
   readonly batchWeight: number;
   /** What may wait for its batch. */
   readonly queueWeight: number;
-  /** How long the next batch waits for one under way at most: one that hangs must not hold up all. */
+  /** How long an item waits to be settled: its batch goes on without it, and no longer holds up the next one. */
   readonly patience_ms: number;
 }
 
@@ -21,12 +23,13 @@ export class QueueFull extends Error {
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly weight: number;
+  readonly due_ms: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * Group commit: what is submitted while a batch is under way is the next batch, in the order in which it came. Under
+ * Group commit: what is submitted while batches are under way is the next batch, in the order in which it came. Under
  * little load a batch is one item, which waits for nothing; the more load, the more items share the cost of one.
  */
 export class Batcher<Item, Result> {
@@ -34,8 +37,10 @@ export class Batcher<Item, Result> {
   readonly #limits: BatcherLimits;
   #queue: Waiting<Item, Result>[] = [];
   #queueWeight = 0;
-  #working: Promise<void> | undefined;
-  readonly #underWay = new Set<Promise<void>>();
+  #scheduled = false;
+  /** Whether a batch is under way that the next one waits for. */
+  #busy = false;
+  readonly #running = new Set<Promise<void>>();
 
   /** @param run settles each item by itself, in order; when it throws, all have failed */
   constructor(
@@ -53,35 +58,37 @@ export class Batcher<Item, Result> {
 
   /**
    * @param weight what the item takes of memory, in a measure of the caller's
-   * @throws QueueFull, and whatever its batch makes of the item
+   * @throws QueueFull, Late, and whatever its batch makes of the item
    */
-  async submit(item: Item, weight: number): Promise<Result> {
+  submit(item: Item, weight: number): Promise<Result> {
     if (this.#queueWeight + weight > this.#limits.queueWeight)
-      throw new QueueFull("too many wait already");
+      return Promise.reject(new QueueFull("too many wait already"));
     this.#queueWeight += weight;
-    return await new Promise<Result>((resolve, reject) => {
-      this.#queue.push({ item, weight, resolve, reject });
-      this.#working ??= this.#work();
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const due_ms = performance.now() + this.#limits.patience_ms;
+    this.#queue.push({ item, weight, due_ms, resolve, reject });
+    this.#schedule();
+    return promise;
   }
 
   /** Waits for everything that has been submitted. */
   async settle(): Promise<void> {
-    await this.#working;
-    await Promise.all(this.#underWay);
+    while (this.#scheduled || this.#running.size > 0)
+      await (this.#running.size > 0 ? Promise.race(this.#running) : nextTurn());
   }
 
-  async #work(): Promise<void> {
-    // What else has arrived in this turn of the event loop belongs to the same batch.
-    await new Promise(setImmediate);
-    while (this.#queue.length > 0) {
-      const batch = this.#takeBatch();
-      const running = this.#runBatch(batch);
-      this.#underWay.add(running);
-      void running.finally(() => this.#underWay.delete(running));
-      await patiently(running, this.#limits.patience_ms);
-    }
-    this.#working = undefined;
+  /** What else has arrived in this turn of the event loop belongs to the same batch. */
+  #schedule(): void {
+    if (this.#scheduled || this.#busy) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#startNext();
+    });
+  }
+
+  #startNext(): void {
+    if (!this.#busy && this.#queue.length > 0) this.#start(this.#takeBatch());
   }
 
   #takeBatch(): Waiting<Item, Result>[] {
@@ -95,25 +102,62 @@ export class Batcher<Item, Result> {
     return batch;
   }
 
-  async #runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  #start(batch: readonly Waiting<Item, Result>[]): void {
+    this.#busy = true;
+    let isAwaited = true;
+    const letNextBegin = (): void => {
+      if (!isAwaited) return;
+      isAwaited = false;
+      this.#busy = false;
+      this.#startNext();
+    };
+    const giveUp = (): void => {
+      for (const { reject } of batch) reject(new Late("its batch takes too long"));
+      this.#giveUpQueued();
+      letNextBegin();
+    };
+    const timer = setTimeout(giveUp, Math.max(0, batch[0]!.due_ms - performance.now()));
+    const running = this.#see(batch, () => {
+      clearTimeout(timer);
+      letNextBegin();
+    }).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #see(batch: readonly Waiting<Item, Result>[], whenRun: () => void): Promise<void> {
+    const settle = await this.#runBatch(batch);
+    whenRun();
+    // The next batch is on its way before these are told: what they do about it and its work go on at once.
+    await nextTurn();
+    settle();
+  }
+
+  /** Those behind a batch that hangs have waited as long. */
+  #giveUpQueued(): void {
+    const now_ms = performance.now();
+    const fresh = this.#queue.findIndex(({ due_ms }) => due_ms > now_ms);
+    for (const { weight, reject } of this.#queue.splice(0, fresh < 0 ? Infinity : fresh)) {
+      this.#queueWeight -= weight;
+      reject(new Late("its batch takes too long to begin"));
+    }
+  }
+
+  /** @returns what tells the items of a batch what became of them */
+  async #runBatch(batch: readonly Waiting<Item, Result>[]): Promise<() => void> {
     try {
       const settled = await this.#run(batch.map(({ item }) => item));
-      batch.forEach(({ resolve, reject }, at) => {
-        const one = settled[at]!;
-        if (one.ok) resolve(one.result);
-        else reject(one.error);
-      });
+      return () =>
+        batch.forEach(({ resolve, reject }, at) => {
+          const one = settled[at]!;
+          if (one.ok) resolve(one.result);
+          else reject(one.error);
+        });
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      return () => batch.forEach(({ reject }) => reject(error));
     }
   }
 }
 
-async function patiently(running: Promise<void>, patience_ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, patience_ms);
-  });
-  await Promise.race([running, late]);
-  clearTimeout(timer);
+async function nextTurn(): Promise<void> {
+  await new Promise(setImmediate);
 }

@@ -66,6 +66,8 @@ export function openDoor(
 ): void {
   app.register(async (door) => {
     takeBytes(door);
+    // Nothing is logged here but what fails: a logger for each upload would cost more than reading it.
+    door.setChildLoggerFactory((logger) => logger);
     door.post(url, { config: { door: true, takes } }, async (request, reply) => {
       const receivedAt = deps.clock();
       const credentials =
@@ -74,7 +76,7 @@ export function openDoor(
       const count = (outcome: string) =>
         deps.metrics.uploads.inc({ door: url, format: format ?? "unknown", outcome });
       const outcome = await deps.ingest
-        .take(toUplink(request, format, credentials, receivedAt))
+        .take(new RequestUplink(request, format, credentials, receivedAt))
         .catch((error: unknown) => {
           count(error instanceof KnownError ? error.code : "internal_error");
           throw error;
@@ -96,30 +98,46 @@ function takeBytes(door: FastifyInstance): void {
   door.removeAllContentTypeParsers();
   door.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   // The framework refuses a Content-Type that it can't read before anyone sees the body.
-  door.addHook("onRequest", async (request) => {
+  door.addHook("onRequest", (request, _reply, done) => {
     request.uploadType = request.headers["content-type"] ?? "";
     request.headers["content-type"] = "application/octet-stream";
+    done();
   });
 }
 
-function toUplink(
-  request: FastifyRequest,
-  format: Format | undefined,
-  credentials: Credentials,
-  receivedAt: number,
-): Uplink {
-  return {
-    id: randomUUID(),
-    format,
-    payload: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
-    receivedAt,
-    credentials,
-    path: redactPath(request.url).slice(0, longestPath),
-    // Most uploads are stored, and nobody looks at their headers.
-    get headers() {
-      return keptHeaders(request);
-    },
-  };
+/** Most uploads are stored, and nobody looks at where they came from: that is found out when it is asked for. */
+class RequestUplink implements Uplink {
+  readonly format: Format | undefined;
+  readonly payload: Uint8Array;
+  readonly credentials: Credentials;
+  readonly receivedAt: number;
+  readonly #request: FastifyRequest;
+  #id: string | undefined;
+
+  constructor(
+    request: FastifyRequest,
+    format: Format | undefined,
+    credentials: Credentials,
+    receivedAt: number,
+  ) {
+    this.#request = request;
+    this.format = format;
+    this.payload = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+    this.credentials = credentials;
+    this.receivedAt = receivedAt;
+  }
+
+  get id(): string {
+    return (this.#id ??= randomUUID());
+  }
+
+  get path(): string {
+    return redactPath(this.#request.url).slice(0, longestPath);
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return keptHeaders(this.#request);
+  }
 }
 
 function keptHeaders(request: FastifyRequest): Readonly<Record<string, string>> {
@@ -139,7 +157,13 @@ function answerStored(
   const body = isVersion2(request)
     ? encodeVerdicts(measurements.map(({ idx }) => ({ idx, error: SensorError.ok })))
     : encodeResponse(true);
-  return reply.type("application/octet-stream").send(Buffer.from(body));
+  return reply.type("application/octet-stream").send(inOnePiece(body));
+}
+
+/** Node.js writes a text together with its head, bytes beside it. Bytes below 128 are the same in a text. */
+function inOnePiece(body: Uint8Array): Buffer | string {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  return body.every((byte) => byte < 0x80) ? bytes.toString("latin1") : bytes;
 }
 
 /** Whether a node says that it speaks version 2; version 1 is what it speaks when it doesn't say. */

@@ -160,13 +160,14 @@ async function registerOperation(
 
 /** A node has room for an answer of few bytes: it is refused where others are answered more. */
 function refuseNodes(app: FastifyInstance): void {
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", (request, _reply, done) => {
     const { door, fitsNode } = request.routeOptions.config;
-    if (isNode(request) && !door && !fitsNode) throw notForNodes();
+    done(!door && !fitsNode && isNode(request) ? notForNodes() : undefined);
   });
 }
 
 /** A parameter that is empty was not given; of one that stands twice the last counts. */
 function parseQuery(text: string): Record<string, string> {
+  if (text === "") return {};
   return Object.fromEntries([...new URLSearchParams(text)].filter(([, value]) => value !== ""));
 }

@@ -1,0 +1,120 @@
+import { powerStreams } from "@ents-backend/schemas/measurement";
+import { isSameStream } from "@ents-backend/schemas/sensor";
+import type { SensorIds, WantedSensor } from "./sensors.ts";
+import type { NewReading } from "./write.ts";
+
+/** Readings as the database takes them. */
+export interface Batch {
+  /** Ordered by their key: transactions that insert the same keys must take them in the same order. */
+  readonly rows: readonly Row[];
+  /** Of each row, which of the readings it is. */
+  readonly order: readonly number[];
+  readonly instants: readonly PowerInstant[];
+  /** Whether there is an instant of which only the voltage or the current is here. */
+  readonly halvesAreAlone: boolean;
+  /** Which logger numbers have written to which cells, registered or not, as far as that is news. */
+  readonly sightings: readonly Sighting[];
+}
+
+export interface Row {
+  readonly sensorId: number;
+  /** Unix seconds. */
+  readonly ts: number;
+  readonly value: number | null;
+  /** Unix seconds. */
+  readonly receivedAt: number;
+  readonly loggerId: number | null;
+}
+
+/** An instant of a cell that a voltage or a current came for. */
+export interface PowerInstant {
+  readonly powerId: number;
+  readonly ts: number;
+  /** Undefined: not known here, perhaps because there is none. */
+  readonly voltageId: number | undefined;
+  readonly currentId: number | undefined;
+  voltage: NewReading | undefined;
+  current: NewReading | undefined;
+}
+
+export interface Sighting {
+  readonly key: string;
+  readonly loggerId: number;
+  readonly cellId: number;
+  readonly receivedAt: number;
+}
+
+/** @param sighted keys of sightings that are no news */
+export async function prepare(
+  sensors: SensorIds,
+  readings: readonly NewReading[],
+  sighted: ReadonlySet<string>,
+): Promise<Batch> {
+  const halves = readings.filter(isHalfOfPower);
+  const ids = await sensors.ensure([...readings, ...halves.map(toPower)]);
+  const order = orderByKey(ids, readings);
+  const instants = instantsOf(halves, ids.slice(readings.length), sensors);
+  return {
+    rows: order.map((at) => ({ ...readings[at]!, sensorId: ids[at]! })),
+    order,
+    instants,
+    halvesAreAlone: instants.some(({ voltage, current }) => !voltage || !current),
+    sightings: sightingsIn(readings, sighted),
+  };
+}
+
+function isHalfOfPower({ stream }: NewReading): boolean {
+  return isSameStream(stream, powerStreams.v) || isSameStream(stream, powerStreams.i);
+}
+
+function toPower({ cellId }: NewReading): WantedSensor {
+  return { cellId, stream: powerStreams.p, dataType: "float" };
+}
+
+function orderByKey(ids: readonly number[], readings: readonly NewReading[]): number[] {
+  return readings
+    .map((_, at) => at)
+    .sort((a, b) => ids[a]! - ids[b]! || readings[a]!.ts - readings[b]!.ts || a - b);
+}
+
+function instantsOf(
+  halves: readonly NewReading[],
+  powerIds: readonly number[],
+  sensors: SensorIds,
+): PowerInstant[] {
+  const instants = new Map<string, PowerInstant>();
+  halves.forEach((half, at) => {
+    const powerId = powerIds[at]!;
+    const key = `${powerId} ${half.ts}`;
+    let instant = instants.get(key);
+    if (!instant) instants.set(key, (instant = emptyInstant(half, powerId, sensors)));
+    if (isSameStream(half.stream, powerStreams.v)) instant.voltage ??= half;
+    else instant.current ??= half;
+  });
+  return [...instants.values()];
+}
+
+function emptyInstant(
+  { cellId, ts }: NewReading,
+  powerId: number,
+  sensors: SensorIds,
+): PowerInstant {
+  return {
+    powerId,
+    ts,
+    voltageId: sensors.find(cellId, powerStreams.v),
+    currentId: sensors.find(cellId, powerStreams.i),
+    voltage: undefined,
+    current: undefined,
+  };
+}
+
+function sightingsIn(readings: readonly NewReading[], sighted: ReadonlySet<string>): Sighting[] {
+  const seen = new Map<string, Sighting>();
+  for (const { loggerId, cellId, receivedAt } of readings) {
+    if (loggerId === null) continue;
+    const key = `${loggerId} ${cellId}`;
+    if (!sighted.has(key) && !seen.has(key)) seen.set(key, { key, loggerId, cellId, receivedAt });
+  }
+  return [...seen.values()].sort((a, b) => a.loggerId - b.loggerId || a.cellId - b.cellId);
+}

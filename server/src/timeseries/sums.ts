@@ -1,0 +1,61 @@
+import type { PowerInstant, Row } from "./batch.ts";
+
+/** What some readings add to one bucket of a rollup. */
+export interface Sum {
+  readonly sensorId: number;
+  /** Its start, in Unix seconds. */
+  readonly bucket: number;
+  /** All of them, those without a value included. */
+  readonly count: number;
+  /** Those that the following are of: numbers that a sum can hold. */
+  readonly numbers: number;
+  readonly sum: number;
+  readonly min: number | null;
+  readonly max: number | null;
+}
+
+/** Larger values, which only a corrupted message has, are left out of sums: they would leave the range of numbers. */
+const largest = 1e150;
+
+/** What rows, ordered by their key, add to the buckets of that width in UTC; in the same order. */
+export function sumUp(rows: readonly Row[], width_s: number): Sum[] {
+  const sums: Mutable<Sum>[] = [];
+  let last: Mutable<Sum> | undefined;
+  for (const { sensorId, ts, value } of rows) {
+    const bucket = Math.floor(toMicroseconds(ts) / (width_s * 1e6)) * width_s;
+    if (last?.sensorId !== sensorId || last.bucket !== bucket)
+      sums.push((last = { sensorId, bucket, count: 0, numbers: 0, sum: 0, min: null, max: null }));
+    add(last, value);
+  }
+  return sums;
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** The database keeps instants as whole microseconds. */
+function toMicroseconds(ts: number): number {
+  return Math.round(ts * 1e6);
+}
+
+function add(sum: Mutable<Sum>, value: number | null): void {
+  sum.count += 1;
+  if (value === null || Math.abs(value) >= largest) return;
+  sum.numbers += 1;
+  sum.sum += value;
+  sum.min = sum.min === null ? value : Math.min(sum.min, value);
+  sum.max = sum.max === null ? value : Math.max(sum.max, value);
+}
+
+/**
+ * The power of instants of which both halves are here: mV·µA/1000 = µW. What is next to nothing has no power, and what
+ * is past all bounds has none to tell: PostgreSQL fails where a product leaves the range of its numbers.
+ */
+export function powerOf({ powerId, ts, voltage, current }: PowerInstant): Row[] {
+  const [v, i] = [voltage?.value, current?.value];
+  if (v === undefined || v === null || i === undefined || i === null) return [];
+  const [smaller, larger] = [Math.abs(v), Math.abs(i)].sort((a, b) => a - b);
+  if (larger! >= 1e50) return [];
+  const value = smaller! < 1e-150 ? 0 : (v * i) / 1000;
+  const receivedAt = Math.max(voltage!.receivedAt, current!.receivedAt);
+  return [{ sensorId: powerId, ts, value, receivedAt, loggerId: voltage!.loggerId }];
+}
