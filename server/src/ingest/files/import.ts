@@ -2,10 +2,11 @@ import { isDatabaseAway, type Db } from "../../db/connect.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { defineError } from "../../lib/errors.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
-import { writeReadings, type NewReading, type Written } from "../../timeseries/write.ts";
+import type { NewReading, Written } from "../../timeseries/write.ts";
 import { readParts, type BadRow, type Part } from "./read.ts";
 import { toReadings } from "./rocketlogger.ts";
 import type { Source } from "./source.ts";
+import { SteadyWriter } from "./steady-writer.ts";
 import { decideVwcUnit, type VwcDecision } from "./vwc-unit.ts";
 
 export interface ImportDeps {
@@ -72,11 +73,16 @@ export async function importRocketLogger(
   order: ImportOrder,
 ): Promise<ImportSummary> {
   const tally = emptyTally();
+  const writer = new SteadyWriter(db);
   try {
     tally.vwc = await decide(order);
     for await (const part of readParts(order.source.read(order.signal))) {
       order.signal.throwIfAborted();
-      add(tally, part, await write(db, readingsOf(part, order, tally.vwc, clock()), tally.lines));
+      add(
+        tally,
+        part,
+        await write(writer, readingsOf(part, order, tally.vwc, clock()), tally.lines),
+      );
       for (const row of part.badRows) order.onBadRow(row);
       order.onProgress({ phase: "importing", rows: tally.rows, bytes: part.bytes });
     }
@@ -108,9 +114,13 @@ async function decide(order: ImportOrder): Promise<VwcDecision | undefined> {
   });
 }
 
-async function write(db: Db, readings: readonly NewReading[], lines: number): Promise<Written> {
+async function write(
+  writer: SteadyWriter,
+  readings: readonly NewReading[],
+  lines: number,
+): Promise<Written> {
   try {
-    return await writeReadings(db, readings);
+    return await writer.write(readings);
   } catch (error) {
     throw isDatabaseAway(error) ? databaseAway({ lines }) : error;
   }
