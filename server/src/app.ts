@@ -5,12 +5,13 @@ import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { checkServer } from "./db/connect.ts";
-import { openDatabase } from "./db/open.ts";
+import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { openMetrics } from "./ingest/metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
 import { systemClock } from "./lib/clock.ts";
+import { deadline, Late } from "./lib/deadline.ts";
 import { every } from "./lib/every.ts";
 import { Journal } from "./lib/journal.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
@@ -44,7 +45,7 @@ export interface App {
 /** Opens the database and then the API; `close` closes them in reverse, after the requests in flight. */
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const auth = await authOf(config);
-  const database = await openDatabase({ ...config, log: logger });
+  const database = await awaitDatabase({ ...config, log: logger });
   const quarantine = new QuarantineKeeper({
     db: database.db,
     log: logger,
@@ -66,17 +67,20 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     metrics.quarantineEvicted.reset();
     metrics.quarantineEvicted.inc(evicted);
   });
-  const ingest = new Ingest({
-    db: database.db,
-    metrics,
-    quarantine,
-    settings: config,
-    log: logger,
-    journal,
-    identify: (credentials, receivedAt) =>
-      identifySender({ db: database.db, log: logger }, credentials, receivedAt),
-    probe: () => checkServer(database.db),
-  });
+  const ingest = new Ingest(
+    {
+      db: database.db,
+      metrics,
+      quarantine,
+      settings: config,
+      log: logger,
+      journal,
+      identify: (credentials, receivedAt) =>
+        identifySender({ db: database.db, log: logger }, credentials, receivedAt),
+      probe: async () => await probe(database),
+    },
+    !database.isReady(),
+  );
   const server = buildServer({
     ...auth,
     ingest,
@@ -99,19 +103,19 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     try {
       await closeServer(server);
     } finally {
-      await Promise.all([sweeper.stop(), ingest.close()]);
+      // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
+      await inTime(Promise.all([sweeper.stop(), quarantine.stop(), ingest.close()]));
       await journal.close();
-      await quarantine.stop();
-      await database.close();
+      await inTime(database.close());
     }
   };
   try {
-    if (config.demo) await createDemo(database.db);
+    if (config.demo && database.isReady()) await createDemo(database.db);
     await server.listen({ port: config.port, host: config.host });
     const { port } = server.addresses()[0] as AddressInfo;
     return {
       url: formatUrl(config.host, port),
-      example: await findExample(database.db),
+      example: database.isReady() ? await findExample(database.db) : undefined,
       close,
     };
   } catch (error) {
@@ -119,6 +123,20 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     if (isPortTaken(error)) throw portTaken({ port: config.port, host: config.host });
     throw error;
   }
+}
+
+const notReady = defineError("unavailable", "database_not_ready", "the database isn't ready yet");
+
+/** Answers once the database can take uploads. */
+async function probe(database: AwaitedDatabase): Promise<void> {
+  if (!database.isReady()) throw notReady();
+  await checkServer(database.db);
+}
+
+async function inTime(act: Promise<unknown>): Promise<void> {
+  await deadline(closing_ms, act).catch((error: unknown) => {
+    if (!(error instanceof Late)) throw error;
+  });
 }
 
 /** Answers the requests that have arrived; a connection that sends nothing more isn't waited for. */

@@ -16,6 +16,8 @@ export const startCommand = new Command("start")
     await stopped;
     console.log("Stopping …");
     await app.close();
+    // A connection to a database that hangs would keep the process.
+    process.exit();
   });
 
 /**

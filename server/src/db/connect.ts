@@ -64,8 +64,8 @@ export async function checkServer(db: Db): Promise<void> {
   const query = sql<{
     version: number;
   }>`select current_setting('server_version_num')::int as version`;
-  const { rows } = await query.execute(db).catch((error: Error) => {
-    throw noConnection({ reason: error.message });
+  const { rows } = await query.execute(db).catch((cause: Error) => {
+    throw Object.assign(noConnection({ reason: cause.message }), { cause });
   });
   const version = Math.floor(rows[0]!.version / 10_000);
   if (version < oldestServer) throw databaseTooOld({ version });

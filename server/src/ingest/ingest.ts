@@ -29,7 +29,8 @@ export interface Stored {
 
 /** A node waits a second for its answer: half of it is for the database, the rest for the journal. */
 const patience_ms = 500;
-const recovery_ms = 200;
+/** How soon the database is looked for again: each time in vain it takes twice as long, up to the second of these. */
+const recovery_ms = [200, 5000] as const;
 /** How long the uploads of one step out of the journal may take. */
 const applying_ms = 30_000;
 
@@ -55,11 +56,13 @@ export class Ingest {
   #recovery: Promise<void> | undefined;
   #away = false;
 
-  constructor(deps: IngestDeps) {
+  /** @param startsAway whether the database is known to be away */
+  constructor(deps: IngestDeps, startsAway = false) {
     this.#deps = deps;
     this.#placer = new Placer(deps);
     this.#batcher = new Batcher((arrived) => this.#commit(arrived), limits);
     deps.metrics.beforeReading(() => deps.metrics.uploadQueue.set(this.#batcher.waiting));
+    this.#away = startsAway;
     // What the journal has from before a restart.
     this.#recoverSoon();
   }
@@ -130,20 +133,38 @@ export class Ingest {
   async #recover(): Promise<void> {
     const { journal } = this.#deps;
     const { signal } = this.#closing;
+    const [shortest_ms, longest_ms] = recovery_ms;
+    let pause_ms: number = shortest_ms;
     while (!signal.aborted && (this.#away || journal.depth().records > 0)) {
-      await this.#tryToRecover(signal).catch((error: unknown) => this.#stayAway(error));
-      await sleep(recovery_ms, undefined, { signal }).catch(() => undefined);
+      const isBack = await this.#tryToRecover(signal);
+      pause_ms = isBack ? shortest_ms : Math.min(2 * pause_ms, longest_ms);
+      await sleep(pause_ms, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  async #tryToRecover(signal: AbortSignal): Promise<void> {
-    const { journal, probe, log } = this.#deps;
+  /** @returns whether the database is back, and has what the journal had */
+  async #tryToRecover(signal: AbortSignal): Promise<boolean> {
+    const { journal, log } = this.#deps;
     const { records } = journal.depth();
-    if (records === 0) await deadline(patience_ms, probe());
-    else await journal.drain((some) => this.#apply(some), signal);
-    if (signal.aborted) return;
+    if (!(await this.#answers())) return false;
+    try {
+      await journal.drain((some) => this.#apply(some), signal);
+    } catch (error) {
+      if (error instanceof Late || isDatabaseAway(error)) this.#goAway(error);
+      else log.error({ err: error }, "the journal can't be applied; it is tried again");
+      return false;
+    }
+    if (signal.aborted) return false;
     this.#away = false;
     log.info({ applied: records }, "the database is back, and has what the journal had");
+    return true;
+  }
+
+  async #answers(): Promise<boolean> {
+    return await deadline(patience_ms, this.#deps.probe()).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #apply(records: readonly Json[]): Promise<void> {
@@ -156,12 +177,6 @@ export class Ingest {
     if (failed) throw failed.error;
     this.#deps.metrics.journalApplied.inc(records.length);
     this.#away = false;
-  }
-
-  #stayAway(error: unknown): void {
-    const { log } = this.#deps;
-    if (error instanceof Late || isDatabaseAway(error)) this.#goAway(error);
-    else log.error({ err: error }, "the journal can't be applied; it is tried again");
   }
 }
 

@@ -84,8 +84,10 @@ export class Memory implements Lookup {
     const newIds = ids.filter((id) => !byId.has(id));
     const newNames = names.filter((name) => !byName.has(name.toLowerCase()));
     if (newIds.length + newNames.length > 0) {
-      if (remembersAbsence) for (const id of newIds) byId.set(id, undefined);
-      for (const row of await find(this.#db, newIds, newNames)) {
+      const found = await find(this.#db, newIds, newNames);
+      // Not before: what is asked for meanwhile isn't known to be absent.
+      if (remembersAbsence) for (const id of newIds) if (!byId.has(id)) byId.set(id, undefined);
+      for (const row of found) {
         byId.set(row.id, row);
         byName.set(row.name.toLowerCase(), row);
       }

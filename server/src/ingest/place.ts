@@ -1,4 +1,4 @@
-import { isDatabaseAway } from "../db/connect.ts";
+import { isDatabaseAway, isReferenceGone } from "../db/connect.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
 import { StaleDirectory } from "../timeseries/store-readings.ts";
@@ -45,12 +45,14 @@ export class Placer {
    * @returns what became of each, in order: what was written, or why it wasn't. When the database is away, all have
    *   failed with its error, and nothing else is known of them.
    */
-  async place(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
+  async place(arrived: readonly Arrived[], mayBeOld = true): Promise<Settled<Written>[]> {
     try {
       return await this.#placeTogether(arrived);
     } catch (error) {
       this.#known = this.#learn();
       if (error instanceof StaleDirectory) return await this.place(arrived);
+      // A cell that was remembered is gone, which showed before its version did.
+      if (mayBeOld && isReferenceGone(error)) return await this.place(arrived, false);
       if (isDatabaseAway(error)) return arrived.map(() => ({ ok: false, error }));
       if (arrived.length === 1) return [await this.#keepSpoilt(arrived[0]!, error)];
       const middle = Math.ceil(arrived.length / 2);
@@ -141,7 +143,8 @@ async function identifyAll(
   const known = new Map<string, Promise<Sender>>();
   const senders = arrived.map(async ({ uplink: { credentials, receivedAt } }) => {
     if (showsNothing(credentials)) return nobody;
-    const key = JSON.stringify(credentials);
+    // The journal brings uploads of hours together, in which a key may have ended.
+    const key = JSON.stringify([credentials, Math.floor(receivedAt)]);
     const sender = known.get(key) ?? identify(credentials, receivedAt);
     known.set(key, sender);
     return await sender;

@@ -71,7 +71,7 @@ export class Batcher<Item, Result> {
     return promise;
   }
 
-  /** Waits for everything that has been submitted. */
+  /** Waits until every item is settled: not for what hangs, whose items have been told that they are late. */
   async settle(): Promise<void> {
     while (this.#scheduled || this.#running.size > 0)
       await (this.#running.size > 0 ? Promise.race(this.#running) : nextTurn());
@@ -104,6 +104,7 @@ export class Batcher<Item, Result> {
 
   #start(batch: readonly Waiting<Item, Result>[]): void {
     this.#busy = true;
+    const over = this.#noteRunning();
     let isAwaited = true;
     const letNextBegin = (): void => {
       if (!isAwaited) return;
@@ -114,14 +115,25 @@ export class Batcher<Item, Result> {
     const giveUp = (): void => {
       for (const { reject } of batch) reject(new Late("its batch takes too long"));
       this.#giveUpQueued();
+      over();
       letNextBegin();
     };
     const timer = setTimeout(giveUp, Math.max(0, batch[0]!.due_ms - performance.now()));
-    const running = this.#see(batch, () => {
+    const whenRun = (): void => {
       clearTimeout(timer);
       letNextBegin();
-    }).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    };
+    void this.#see(batch, whenRun).finally(over);
+  }
+
+  /** @returns what says that the batch is over, or given up */
+  #noteRunning(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running.add(promise);
+    return () => {
+      this.#running.delete(promise);
+      resolve();
+    };
   }
 
   async #see(batch: readonly Waiting<Item, Result>[], whenRun: () => void): Promise<void> {

@@ -108,7 +108,8 @@ export class SensorIds {
       .select(columns)
       .where("cell_id", "in", [...cellIds])
       .execute();
-    for (const cellId of cellIds) this.#cells.set(cellId, new Map());
+    // Who loaded the same cell meanwhile relies on what is there.
+    for (const cellId of cellIds) if (!this.#cells.has(cellId)) this.#cells.set(cellId, new Map());
     this.#remember(rows);
   }
 

@@ -32,9 +32,17 @@ export function sumUp(rows: readonly Row[], width_s: number): Sum[] {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** The database keeps instants as whole microseconds. */
+/** Seconds from 1970 to 2000, which PostgreSQL counts from. */
+const epoch_s = 946_684_800;
+
+/** The whole microseconds that `to_timestamp` makes of an instant, by the same steps: a border is nothing to be near. */
 function toMicroseconds(ts: number): number {
-  return Math.round(ts * 1e6);
+  return roundToEven((ts - epoch_s) * 1e6) + epoch_s * 1e6;
+}
+
+function roundToEven(value: number): number {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 !== 0 ? up - 1 : up;
 }
 
 function add(sum: Mutable<Sum>, value: number | null): void {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { keyOf, types, valueOf, type Entry, type Ledger } from "./ledger.ts";
 import type { Product } from "./product.ts";
 
@@ -45,7 +45,8 @@ export async function expectKept(
 /** Waits until the server says that nothing is left to be done from before, where it has a way to say so. */
 export async function untilReady({ url }: Product): Promise<void> {
   const ready = async () => [200, 404].includes((await fetch(`${url}/readyz`)).status);
-  await expect.poll(ready, { timeout: replay_ms, interval: 100 }).toBe(true);
+  const options = { timeout: replay_ms, interval: 100 };
+  await vi.waitFor(async () => expect(await ready()).toBe(true), options);
 }
 
 /** The books once they are complete, or as they are when there is no more time. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import type { Chance } from "../support/random.ts";
 import { expectKept } from "./audit.ts";
 import { Product } from "./product.ts";
@@ -40,7 +40,8 @@ async function surviveOne(
   const before = writers.ledger.freeze().length;
   const written = writers.run(product.url, stop.signal);
   const going = () => writers.ledger.freeze().length;
-  await expect.poll(going, { timeout: recovery_ms, interval: 20 }).toBeGreaterThan(before);
+  const options = { timeout: recovery_ms, interval: 20 };
+  await vi.waitFor(() => expect(going()).toBeGreaterThan(before), options);
   await sleep(chance.below(longestRound_ms));
   await kill(product, chance, victim);
   // Writers go on against what is left of it for a moment.
@@ -67,7 +68,8 @@ async function kill(product: Product, chance: Chance, victim: Victim): Promise<v
 async function untilReadable({ url }: Product): Promise<number> {
   const start = performance.now();
   const read = async () => (await fetch(`${url}/api/power/1?resample=none`)).status;
-  await expect.poll(read, { timeout: recovery_ms, interval: 20 }).toBe(200);
+  const options = { timeout: recovery_ms, interval: 20 };
+  await vi.waitFor(async () => expect(await read()).toBe(200), options);
   return performance.now() - start;
 }
 
