@@ -60,6 +60,11 @@ const addSums = (name: string, prefix: "hour" | "day") => {
       where not exists (
         select from ${name} as other where other.sensor_id = sums.sensor_id and other.bucket = to_timestamp(sums.bucket)
       );
+      get diagnostics made = row_count;
+      -- The update didn't see a bucket that someone else began, but the insert did.
+      if known + made < cardinality(${prefix}_ids) then
+        raise unique_violation;
+      end if;
     end if;`;
 };
 
@@ -234,6 +239,7 @@ const statements = [
   as $function$
   declare
     known integer;
+    made integer;
   begin
     stale := expected_version <> (select version from directory);
     if stale then

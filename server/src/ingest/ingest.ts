@@ -6,7 +6,7 @@ import type { Json } from "../lib/journal-lines.ts";
 import { deadline, Late } from "../lib/deadline.ts";
 import type { Written } from "../timeseries/write.ts";
 import { decode } from "./decode.ts";
-import { Placer, type Arrived, type PlaceDeps } from "./place.ts";
+import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
 import { fromRecord, toRecord } from "./record.ts";
 import type { Measurement, Uplink } from "./uplink.ts";
 
@@ -106,6 +106,10 @@ export class Ingest {
       return await this.#batcher.submit(arrived, weight);
     } catch (error) {
       if (error instanceof QueueFull) return undefined;
+      if (error instanceof Unkept) {
+        this.#deps.log.error({ err: error }, "an upload goes to the journal");
+        return undefined;
+      }
       if (!(error instanceof Late) && !isDatabaseAway(error)) throw error;
       this.#goAway(error);
       return undefined;
@@ -173,13 +177,13 @@ export class Ingest {
       return "ignored" in content ? [] : [{ uplink, content }];
     });
     const settled = await deadline(applying_ms, this.#placer.place(arrived));
-    const failed = settled.find(isAway);
+    const failed = settled.find(isUnkept);
     if (failed) throw failed.error;
     this.#deps.metrics.journalApplied.inc(records.length);
     this.#away = false;
   }
 }
 
-function isAway(one: Settled<Written>): one is { ok: false; error: unknown } {
-  return !one.ok && isDatabaseAway(one.error);
+function isUnkept(one: Settled<Written>): one is { ok: false; error: unknown } {
+  return !one.ok && (one.error instanceof Unkept || isDatabaseAway(one.error));
 }

@@ -25,6 +25,11 @@ export interface Arrived {
     | { readonly refusal: Refusal };
 }
 
+/** Why an upload could be kept neither with the readings nor in quarantine: it exists nowhere in the database. */
+export class Unkept extends Error {
+  override readonly name = "Unkept";
+}
+
 /** More than this many rows are forgotten: who sends made-up numbers can't fill the memory with them. */
 const remembered_rows = 50_000;
 
@@ -129,8 +134,9 @@ export class Placer {
       const sender = await this.#deps.identify(uplink.credentials, uplink.receivedAt);
       await quarantine(this.#deps, [{ uplink, sender, error }]);
       return { ok: false, error };
-    } catch (second) {
-      return { ok: false, error: isDatabaseAway(second) ? second : error };
+    } catch (cause) {
+      if (isDatabaseAway(cause)) return { ok: false, error: cause };
+      return { ok: false, error: new Unkept("an upload can't be kept in quarantine", { cause }) };
     }
   }
 }

@@ -167,7 +167,8 @@ export class JournalDirectory {
       const { size: bytes } = await stat(path);
       if (held?.bytes === bytes) return;
       const records = state === "damaged" ? 0 : await countRecords(read(await open(path)));
-      this.#held.set(name, { records, bytes, own: false });
+      // This process may have begun it, and counted, while it was looked at.
+      if (!this.#held.get(name)?.own) this.#held.set(name, { records, bytes, own: false });
     } catch (error) {
       // Someone else has taken or removed it.
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;

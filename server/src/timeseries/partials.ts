@@ -43,6 +43,11 @@ export function selectPartials(
   return sql.join(sources, sql` union all `);
 }
 
+/** What partials come to. PostgreSQL fails where a quotient leaves the range of its numbers, so next to nothing is 0. */
+export function meanOf(sum: RawBuilder<unknown>, count: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(case when ${sum} <> 0 and abs(${sum}) < 1e-300 then 0 else ${sum} / nullif(${count}, 0) end)`;
+}
+
 /** Rows of (sensor_id, bucket, value): readings as they are, each an instant of its own. */
 export function selectReadings(
   ids: readonly number[],

@@ -11,7 +11,7 @@ import {
   type TimestampFormat,
 } from "./columns.ts";
 import { isEmpty } from "./measure.ts";
-import { selectPartials, selectReadings } from "./partials.ts";
+import { meanOf, selectPartials, selectReadings } from "./partials.ts";
 import type { Range } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
 import { findSensors, streamKey } from "./sensors.ts";
@@ -115,7 +115,7 @@ function pick(column: Column, aggregate: RawBuilder<unknown>): RawBuilder<unknow
 function mean(column: Column): RawBuilder<unknown> {
   if (column.sensorId === undefined) return sql`null::float8`;
   const ofSensor = sql`filter (where sensor_id = ${column.sensorId})`;
-  return cut(column, sql`(sum(sum) ${ofSensor} / nullif(sum(count) ${ofSensor}, 0))`);
+  return cut(column, meanOf(sql`sum(sum) ${ofSensor}`, sql`sum(count) ${ofSensor}`));
 }
 
 /** Adding nothing makes a zero of the negative one, which is no whole number. */

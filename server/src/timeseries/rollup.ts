@@ -106,7 +106,7 @@ function compared(sensorId: number, unit: RollupUnit): RawBuilder<unknown> {
       from ${sql.table(tables[unit])} where sensor_id = ${sensorId}
     ), compared as (
       select *, (
-          count = kept_count and readings = kept_readings and abs(sum - kept_sum) <= 1e-9 * size
+          count = kept_count and readings = kept_readings and abs(sum - kept_sum) <= 1e-9 * greatest(size, 1e-200)
           and min is not distinct from kept_min and max is not distinct from kept_max
         ) is not true as differs
       from raw full join kept using (bucket)

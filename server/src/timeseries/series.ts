@@ -3,7 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { countBuckets } from "./choose.ts";
 import { listColumns, toChunk, writeInstant, type Chunk, type ChunkRow } from "./columns.ts";
 import { isEmpty, type Measured } from "./measure.ts";
-import { planParts, selectPartials, selectReadings } from "./partials.ts";
+import { meanOf, planParts, selectPartials, selectReadings } from "./partials.ts";
 import { readTable } from "./read.ts";
 import type { Resolved } from "./resolve.ts";
 
@@ -80,7 +80,7 @@ async function selectSeries(
   const { envelope, buckets } = resolved;
   const count = envelope ? 3 : 1;
   const plan = planParts(resolved);
-  const mean = sql`sum(sum) / nullif(sum(count), 0) as c0`;
+  const mean = sql`${meanOf(sql`sum(sum)`, sql`sum(count)`)} as c0`;
   const cells = envelope ? sql`${mean}, min(min) as c1, max(max) as c2` : mean;
   const points =
     buckets.kind === "none"

@@ -1,10 +1,19 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { sensorType } from "@ents-backend/schemas/sensor";
 import * as fc from "fast-check";
+import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
-import { writeReadings, type NewReading, type Written } from "../../src/timeseries/write.ts";
+import { connect } from "../../src/db/connect.ts";
+import { checkRollup } from "../../src/timeseries/rollup.ts";
+import {
+  writeReadings,
+  Writer,
+  type NewReading,
+  type Written,
+} from "../../src/timeseries/write.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
+import { silentLog } from "../support/log.ts";
 import { rowsAdded } from "../support/rows.ts";
 
 const database = useDatabase();
@@ -236,5 +245,249 @@ describe("writeReadings", () => {
     };
     const added = await rowsAdded(database.db, async () => await Promise.all(orders.map(write)));
     expect(added).toEqual({ sensor: 4, reading: 64, logger_sighting: 1 });
+  });
+});
+
+/** Hours and days begin at these: Unix seconds, of 1969 to 2106. */
+const borders = [
+  -86_400, -3600, 0, 3600, 86_400, 946_684_800, 951_782_400, 1_705_276_800, 1_705_280_400,
+  4_294_965_600, 4_294_944_000,
+];
+const edges = [
+  0, 1, -1, 0.5, -0.5, 1e-6, -1e-6, 4e-7, -4e-7, -5.2e-7, 5e-7, -5e-7, 6e-7, -6e-7, 1e-9, -1e-9,
+];
+const instant = fc.oneof(
+  fc
+    .tuple(fc.constantFrom(...borders), fc.constantFrom(...edges))
+    .map(([border, edge]) => border + edge),
+  fc.constant(4_294_967_295),
+  fc.double({ min: -1e5, max: 4_294_967_295, noNaN: true }),
+);
+const oddValues = [
+  null,
+  -0,
+  0,
+  2,
+  -3.5,
+  0.1,
+  1e160,
+  -1e160,
+  1e150,
+  1e149,
+  -1e149,
+  1e50,
+  -9.9e49,
+  1e-150,
+  9.9e-151,
+  1e-200,
+  -5e-324,
+  Number.MAX_VALUE,
+];
+const anyValue = fc.oneof(
+  fc.constantFrom(...oddValues),
+  fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+);
+const place = { cell: fc.nat({ max: 1 }), ts: instant };
+/** A reading, or both halves of a power. */
+const group = fc.oneof(
+  fc
+    .record({ ...place, value: anyValue, stream: fc.constantFrom(temperature, powerStreams.v) })
+    .map((one) => [one]),
+  fc.record({ ...place, v: anyValue, i: anyValue }).map(({ v, i, ...at }) => [
+    { ...at, value: v, stream: powerStreams.v },
+    { ...at, value: i, stream: powerStreams.i },
+  ]),
+);
+const sequences = fc.array(
+  fc.array(group, { maxLength: 12 }).map((groups) => groups.flat()),
+  { maxLength: 5 },
+);
+
+/** Where a rollup of some cells is not what their readings come to: count and extremes exactly, sums nearly. */
+async function faultsOf(rollup: "rollup_hour" | "rollup_day", cells: readonly number[]) {
+  const unit = rollup === "rollup_hour" ? "hour" : "day";
+  const { rows } = await sql<object>`
+    with sensor as (select id from sensor where cell_id = any(${cells}::int[])), raw as (
+      select sensor_id, date_trunc(${unit}, ts, 'UTC') as bucket, count(*) as readings,
+        count(summed) as count, coalesce(sum(summed), 0) as sum, coalesce(sum(abs(summed)), 0) as size,
+        min(summed) as min, max(summed) as max
+      from (
+        select sensor_id, ts, case when abs(value) < 1e150 then value end as summed
+        from reading where sensor_id in (select id from sensor)
+      ) as reading
+      group by 1, 2
+    ), kept as (select * from ${sql.table(rollup)} where sensor_id in (select id from sensor))
+    select to_jsonb(raw) as raw, to_jsonb(kept) as kept from raw full join kept using (sensor_id, bucket)
+    where (raw.readings, raw.count, raw.min, raw.max)
+      is distinct from (kept.readings, kept.count, kept.min, kept.max)
+      or not coalesce(abs(raw.sum - kept.sum) <= 1e-9 * greatest(raw.size, 1e-200), false)`.execute(
+    database.db,
+  );
+  return rows;
+}
+
+async function expectExactRollups(cells: readonly number[]): Promise<void> {
+  expect(await faultsOf("rollup_hour", cells)).toEqual([]);
+  expect(await faultsOf("rollup_day", cells)).toEqual([]);
+}
+
+/** All that is kept of some cells' readings, but for sums, which depend on the order of their terms. */
+async function keptOf(cells: readonly number[]) {
+  const streams = sql`
+    (select id as sensor_id, array_position(${cells}::int[], cell_id) as cell, name from sensor
+      where cell_id = any(${cells}::int[])) as stream`;
+  const { rows: readings } = await sql<object>`
+    select cell, name, ts::text, value, received_at, logger_id from reading join ${streams} using (sensor_id)
+    order by cell, name, reading.ts`.execute(database.db);
+  const rollup = async (table: "rollup_hour" | "rollup_day") =>
+    (
+      await sql<object>`
+        select cell, name, bucket::text, count, readings, min, max
+        from ${sql.table(table)} as rollup join ${streams} using (sensor_id)
+        order by cell, name, rollup.bucket`.execute(database.db)
+    ).rows;
+  return { readings, hours: await rollup("rollup_hour"), days: await rollup("rollup_day") };
+}
+
+/** Readings of which each has another key, as far as the database tells instants apart. */
+function withoutRepeats(sequence: readonly (readonly Draft[])[]): Draft[][] {
+  const seen = new Set<string>();
+  return sequence.map((batch) =>
+    batch.filter((one) => {
+      const key = keyOf({ ...one, ts: Math.round(one.ts * 1e5) });
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    }),
+  );
+}
+
+describe("rollups by hour and day", () => {
+  it("are what the readings come to, after repeats, conflicts and halves of power, at any border", async () => {
+    await fc.assert(
+      fc.asyncProperty(sequences, async (sequence) => {
+        const cells = await twoCells();
+        const writer = new Writer(database.db);
+        // The first batch comes again as the last one.
+        for (const batch of [...sequence, ...sequence.slice(0, 1)]) {
+          const readings = batch.map(({ cell, ...more }) => reading(cells[cell]!, more));
+          await writer.write([readings], undefined);
+        }
+        await expectExactRollups(cells);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("are what the readings come to when writers bring them at once", async () => {
+    await fc.assert(
+      fc.asyncProperty(sequences, async (sequence) => {
+        const cells = await twoCells();
+        await Promise.all(sequence.map(async (batch) => await writeDrafts(cells, batch)));
+        await expectExactRollups(cells);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it.each(borders.flatMap((border) => edges.map((edge) => [border + edge])))(
+    "have a new reading of %d s in its hour and day",
+    async (ts) => {
+      const cellId = await newCell(database);
+      await writeReadings(database.db, [reading(cellId, { ts })]);
+      await expectExactRollups([cellId]);
+    },
+  );
+
+  it("can be checked where a reading is next to nothing", async () => {
+    const cellId = await newCell(database);
+    await writeReadings(database.db, [reading(cellId, { value: 5e-324 })]);
+    const { id } = await database.db
+      .selectFrom("sensor")
+      .select("id")
+      .where("cell_id", "=", cellId)
+      .executeTakeFirstOrThrow();
+    expect(await checkRollup(database.db, id, "hour")).toEqual({ buckets: 1, differing: 0 });
+  });
+
+  it("miss nothing when two writers begin the same hour", async () => {
+    const cellId = await newCell(database);
+    await writeReadings(database.db, [reading(cellId, { ts: 0 })]);
+    // A writer stops between the look for the hour's row and its making while the lock is held.
+    const url = new URL(database.url);
+    url.searchParams.set("options", `${url.searchParams.get("options")} -c test.stops=yes`);
+    const stopping = connect(url.href, silentLog);
+    await sql`
+      create function stop() returns trigger language plpgsql as $$
+      begin
+        if current_setting('test.stops', true) = 'yes' then
+          perform pg_advisory_xact_lock(hashtext(current_schema()));
+        end if;
+        return null;
+      end $$`.execute(database.db);
+    await sql`create trigger stop after update on rollup_hour for each statement execute function stop()`.execute(
+      database.db,
+    );
+    const lock = await database.db.startTransaction().execute();
+    await sql`select pg_advisory_xact_lock(hashtext(current_schema()))`.execute(lock);
+    const first = writeReadings(stopping, [reading(cellId, { ts: 7200 })]);
+    await expect
+      .poll(async () => {
+        const { rows } = await sql`
+          select from pg_locks where locktype = 'advisory' and not granted
+            and objid = hashtext(current_schema())::bit(32)::bigint::oid`.execute(database.db);
+        return rows.length;
+      })
+      .toBe(1);
+    await writeReadings(database.db, [reading(cellId, { ts: 7201 })]);
+    await lock.commit().execute();
+    expect(await first).toEqual({ ...nothing, stored: 1 });
+    await sql`drop trigger stop on rollup_hour`.execute(database.db);
+    await stopping.destroy();
+    await expectExactRollups([cellId]);
+  });
+});
+
+describe("a writer", () => {
+  it("keeps the same whether it takes readings for new ones or is careful", async () => {
+    await fc.assert(
+      fc.asyncProperty(sequences, async (sequence) => {
+        const kept = [];
+        for (const careful of [false, true]) {
+          const cells = await twoCells();
+          const other = reading(await newCell(database));
+          const writer = new Writer(database.db);
+          if (careful) await writer.write([[other, other]], undefined);
+          for (const batch of withoutRepeats(sequence)) {
+            const readings = batch.map(({ cell, ...more }, at) =>
+              reading(cells[cell]!, { ...more, receivedAt: receivedAt + at, loggerId: at }),
+            );
+            expect(await writer.write([readings], undefined)).toEqual([
+              { ...nothing, stored: batch.length },
+            ]);
+          }
+          await expectExactRollups(cells);
+          kept.push(await keptOf(cells));
+        }
+        expect(kept[0]).toEqual(kept[1]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("says of each group what became of it, when they repeat each other", async () => {
+    const cellId = await newCell(database);
+    const [a, b, other] = [{ ts: 1 }, { ts: 2 }, { ts: 1, value: 9 }].map((more) =>
+      reading(cellId, more),
+    );
+    const written = await new Writer(database.db).write([[a!], [], [b!, a!], [other!]], undefined);
+    expect(written).toEqual([
+      { ...nothing, stored: 1 },
+      nothing,
+      { ...nothing, stored: 1, repeated: 1 },
+      { ...nothing, conflicting: 1 },
+    ]);
+    expect(await rowsOf("reading", [cellId])).toHaveLength(2);
+    await expectExactRollups([cellId]);
   });
 });
