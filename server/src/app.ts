@@ -45,6 +45,11 @@ export interface App {
 /** Opens the database and then the API; `close` closes them in reverse, after the requests in flight. */
 export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const auth = await authOf(config);
+  const journal = await Journal.open(join(config.dataDir, "journal"), {
+    maxBytes: config.journalMax_bytes,
+    log: logger,
+    clock: systemClock,
+  });
   const database = await awaitDatabase({ ...config, log: logger });
   const quarantine = new QuarantineKeeper({
     db: database.db,
@@ -53,11 +58,6 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     max_bytes: config.quarantineMax_bytes,
   });
   quarantine.start();
-  const journal = await Journal.open(join(config.dataDir, "journal"), {
-    maxBytes: config.journalMax_bytes,
-    log: logger,
-    clock: systemClock,
-  });
   const metrics = openMetrics();
   metrics.addProcess();
   metrics.beforeReading(() => {
@@ -69,14 +69,14 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   });
   const ingest = new Ingest(
     {
-      db: database.db,
+      db: database.writes,
       metrics,
       quarantine,
       settings: config,
       log: logger,
       journal,
       identify: (credentials, receivedAt) =>
-        identifySender({ db: database.db, log: logger }, credentials, receivedAt),
+        identifySender({ db: database.writes, log: logger }, credentials, receivedAt),
       probe: async () => await probe(database),
     },
     !database.isReady(),

@@ -35,5 +35,6 @@ try {
 } catch (error) {
   // What its cause may know is one sentence; anything else is ours to mend, and needs its stack.
   console.error(error instanceof KnownError ? `ents-backend: ${error.message}` : error);
-  process.exitCode = 1;
+  // What is half open would keep the process.
+  process.exit(1);
 }

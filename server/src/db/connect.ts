@@ -48,6 +48,9 @@ export function connect(url: string, log: Log, limits: PoolLimits = usualLimits)
     max: limits.connections,
     statement_timeout: limits.statementTimeout_ms,
     connectionTimeoutMillis: 5_000,
+    // A host that goes without a word would hold its connections for ever.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     types,
   });
   const onError = ({ message }: Error) =>
@@ -72,16 +75,17 @@ export async function checkServer(db: Db): Promise<void> {
 }
 
 /**
- * Whether an error says that the database can't be reached or can't take more, and not that the statement was
- * wrong; a collision that came again and again is one too. Source: PostgreSQL's error codes, classes 08, 40, 53, 57P,
- * 58; Node's network errors.
+ * Whether an error says that the database can't be reached, doesn't let us in, or can't take more now, and not that the
+ * statement was wrong; a collision that came again and again is one too. Source: PostgreSQL's error codes, classes 08,
+ * 28, 40, 53, 57, 58, and 25006 (read only), 3D000 (no such database), 55P03 (lock not available); Node's network errors.
  */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return (
-    /^(08|40|53|57P|58|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) ||
-    /connection te?i?rm|timeout exceeded when trying to connect/i.test(error.message)
+    /^(08|28|40|53|57|58|25006|3D000|55P03)/.test(code) ||
+    /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|EMFILE|ENFILE)/.test(code) ||
+    /connection te?i?rm|timeout exceeded when trying to connect|not queryable/i.test(error.message)
   );
 }
 

@@ -13,9 +13,14 @@ export interface DatabaseOptions {
 
 const readLimits: PoolLimits = { connections: 4, statementTimeout_ms: 60_000 };
 
+/** Uploads wait half a second for the database; what it still does for them after that is not worth a connection. */
+const writeLimits: PoolLimits = { connections: 6, statementTimeout_ms: 30_000 };
+
 /** Connections to a database. */
 export interface Connections {
   readonly db: Db;
+  /** For storing uploads: connections that nobody else can take. */
+  readonly writes: Db;
   /** For reading spans of readings: few connections, so that readers can't take those that uploads need. */
   readonly reads: Db;
   close(): Promise<void>;
@@ -69,7 +74,7 @@ export async function awaitDatabase(options: DatabaseOptions): Promise<AwaitedDa
   try {
     await attempt();
   } catch (error) {
-    if (!(error instanceof Error && isDatabaseAway(error.cause))) {
+    if (!(error instanceof Error && isUnreachable(error.cause))) {
       await connections.close();
       throw error;
     }
@@ -84,6 +89,12 @@ export async function awaitDatabase(options: DatabaseOptions): Promise<AwaitedDa
       await connections.close();
     },
   };
+}
+
+/** A server that is there and doesn't let us in won't do so by itself. Source: PostgreSQL's error codes 28 and 3D. */
+function isUnreachable(error: unknown): boolean {
+  const refuses = error instanceof Error && "code" in error && /^(28|3D)/.test(String(error.code));
+  return isDatabaseAway(error) && !refuses;
 }
 
 async function keepTrying(
@@ -111,11 +122,13 @@ async function connectTo({ databaseUrl, dataDir, log }: DatabaseOptions): Promis
   const url = embedded?.url ?? databaseUrl!;
   const db = connect(url, log);
   const reads = connect(url, log, readLimits);
+  const writes = connect(url, log, writeLimits);
   return {
     db,
     reads,
+    writes,
     async close() {
-      await Promise.all([db.destroy(), reads.destroy()]);
+      await Promise.all([db.destroy(), reads.destroy(), writes.destroy()]);
       await embedded?.stop();
     },
   };

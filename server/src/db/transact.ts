@@ -26,7 +26,7 @@ export async function holdRow(
  * Runs a transaction again when PostgreSQL has given it up for another one's sake: a deadlock, or a serialisation
  * failure. Source: PostgreSQL's error codes, class 40.
  */
-export async function retryCollisions<T>(run: () => Promise<T>, tries = 3): Promise<T> {
+export async function retryCollisions<T>(run: () => Promise<T>, tries = 6): Promise<T> {
   try {
     return await run();
   } catch (error) {

@@ -4,6 +4,7 @@ import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
 import type { Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
 import { deadline, Late } from "../lib/deadline.ts";
+import { StaleDirectory } from "../timeseries/store-readings.ts";
 import type { Written } from "../timeseries/write.ts";
 import { decode } from "./decode.ts";
 import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
@@ -110,7 +111,7 @@ export class Ingest {
         this.#deps.log.error({ err: error }, "an upload goes to the journal");
         return undefined;
       }
-      if (!(error instanceof Late) && !isDatabaseAway(error)) throw error;
+      if (!isPassing(error)) throw error;
       this.#goAway(error);
       return undefined;
     }
@@ -154,12 +155,14 @@ export class Ingest {
     try {
       await journal.drain((some) => this.#apply(some), signal);
     } catch (error) {
-      if (error instanceof Late || isDatabaseAway(error)) this.#goAway(error);
+      if (isPassing(error)) this.#goAway(error);
       else log.error({ err: error }, "the journal can't be applied; it is tried again");
       return false;
     }
     if (signal.aborted) return false;
     this.#away = false;
+    // What another process is applying at this moment is left to it.
+    if (journal.depth().records > 0) return false;
     log.info({ applied: records }, "the database is back, and has what the journal had");
     return true;
   }
@@ -185,5 +188,10 @@ export class Ingest {
 }
 
 function isUnkept(one: Settled<Written>): one is { ok: false; error: unknown } {
-  return !one.ok && (one.error instanceof Unkept || isDatabaseAway(one.error));
+  return !one.ok && (one.error instanceof Unkept || isPassing(one.error));
+}
+
+/** Whether an upload may be kept when it is tried again. */
+function isPassing(error: unknown): boolean {
+  return error instanceof Late || error instanceof StaleDirectory || isDatabaseAway(error);
 }

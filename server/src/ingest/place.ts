@@ -33,6 +33,9 @@ export class Unkept extends Error {
 /** More than this many rows are forgotten: who sends made-up numbers can't fill the memory with them. */
 const remembered_rows = 50_000;
 
+/** How often a batch is judged by what is known anew, where the directory changes all the time. */
+const freshTries = 5;
+
 /** Finds uploads their place and keeps them there, many at a time. */
 export class Placer {
   readonly #deps: PlaceDeps;
@@ -50,15 +53,16 @@ export class Placer {
    * @returns what became of each, in order: what was written, or why it wasn't. When the database is away, all have
    *   failed with its error, and nothing else is known of them.
    */
-  async place(arrived: readonly Arrived[], mayBeOld = true): Promise<Settled<Written>[]> {
+  async place(arrived: readonly Arrived[], tries = freshTries): Promise<Settled<Written>[]> {
     try {
       return await this.#placeTogether(arrived);
     } catch (error) {
       this.#known = this.#learn();
-      if (error instanceof StaleDirectory) return await this.place(arrived);
-      // A cell that was remembered is gone, which showed before its version did.
-      if (mayBeOld && isReferenceGone(error)) return await this.place(arrived, false);
-      if (isDatabaseAway(error)) return arrived.map(() => ({ ok: false, error }));
+      // A cell that was remembered may be gone, which shows before its version does.
+      const isOld = error instanceof StaleDirectory || isReferenceGone(error);
+      if (isOld && tries > 1) return await this.place(arrived, tries - 1);
+      if (error instanceof StaleDirectory || isDatabaseAway(error))
+        return arrived.map(() => ({ ok: false, error }));
       if (arrived.length === 1) return [await this.#keepSpoilt(arrived[0]!, error)];
       const middle = Math.ceil(arrived.length / 2);
       const first = await this.place(arrived.slice(0, middle));

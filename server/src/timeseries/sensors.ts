@@ -72,14 +72,15 @@ export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurem
 export class SensorIds {
   readonly #db: Db;
   readonly #cells = new Map<number, Map<string, KnownSensor>>();
+  #remembered = 0;
 
   constructor(db: Db) {
     this.#db = db;
   }
 
-  /** Cells whose sensors are remembered. */
+  /** Cells and sensors that are remembered. */
   get size(): number {
-    return this.#cells.size;
+    return this.#cells.size + this.#remembered;
   }
 
   /** A sensor's number, if it is remembered. */
@@ -124,6 +125,7 @@ export class SensorIds {
   #remember(rows: readonly Sensor[]): void {
     for (const { id, cell_id, data_type: dataType, ...stream } of rows)
       this.#cells.get(cell_id)?.set(streamKey(stream), { id, dataType });
+    this.#remembered += rows.length;
   }
 }
 

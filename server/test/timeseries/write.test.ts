@@ -410,10 +410,10 @@ describe("rollups by hour and day", () => {
     expect(await checkRollup(database.db, id, "hour")).toEqual({ buckets: 1, differing: 0 });
   });
 
-  it("miss nothing when two writers begin the same hour", async () => {
+  it("miss nothing when two writers begin the same day", async () => {
     const cellId = await newCell(database);
     await writeReadings(database.db, [reading(cellId, { ts: 0 })]);
-    // A writer stops between the look for the hour's row and its making while the lock is held.
+    // A writer stops between the look for the day's row and its making while the lock is held.
     const url = new URL(database.url);
     url.searchParams.set("options", `${url.searchParams.get("options")} -c test.stops=yes`);
     const stopping = connect(url.href, silentLog);
@@ -425,12 +425,12 @@ describe("rollups by hour and day", () => {
         end if;
         return null;
       end $$`.execute(database.db);
-    await sql`create trigger stop after update on rollup_hour for each statement execute function stop()`.execute(
+    await sql`create trigger stop after update on rollup_day for each statement execute function stop()`.execute(
       database.db,
     );
     const lock = await database.db.startTransaction().execute();
     await sql`select pg_advisory_xact_lock(hashtext(current_schema()))`.execute(lock);
-    const first = writeReadings(stopping, [reading(cellId, { ts: 7200 })]);
+    const first = writeReadings(stopping, [reading(cellId, { ts: 90_000 })]);
     await expect
       .poll(async () => {
         const { rows } = await sql`
@@ -439,10 +439,10 @@ describe("rollups by hour and day", () => {
         return rows.length;
       })
       .toBe(1);
-    await writeReadings(database.db, [reading(cellId, { ts: 7201 })]);
+    await writeReadings(database.db, [reading(cellId, { ts: 90_001 })]);
     await lock.commit().execute();
     expect(await first).toEqual({ ...nothing, stored: 1 });
-    await sql`drop trigger stop on rollup_hour`.execute(database.db);
+    await sql`drop trigger stop on rollup_day`.execute(database.db);
     await stopping.destroy();
     await expectExactRollups([cellId]);
   });
