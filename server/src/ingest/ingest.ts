@@ -15,6 +15,8 @@ export interface IngestDeps extends PlaceDeps {
   readonly journal: Pick<Journal, "append" | "drain" | "depth">;
   /** Answers while the database does. */
   readonly probe: () => Promise<unknown>;
+  /** How long an upload waits for the database, before it goes to the journal. */
+  readonly patience_ms?: number;
 }
 
 /** What became of an upload. Nothing is stored of one that held nothing to store. */
@@ -29,7 +31,8 @@ export interface Stored {
 }
 
 /** A node waits a second for its answer: half of it is for the database, the rest for the journal. */
-const patience_ms = 500;
+const usualPatience_ms = 500;
+const probing_ms = 500;
 /** How soon the database is looked for again: each time in vain it takes twice as long, up to the second of these. */
 const recovery_ms = [200, 5000] as const;
 /** How long the uploads of one step out of the journal may take. */
@@ -39,7 +42,6 @@ const limits = {
   batch: 256,
   batchWeight: 1024 * 1024,
   queueWeight: 64 * 1024 * 1024,
-  patience_ms,
 };
 /** Bytes that an upload takes in the queue beside its body. */
 const overhead_bytes = 500;
@@ -61,7 +63,8 @@ export class Ingest {
   constructor(deps: IngestDeps, startsAway = false) {
     this.#deps = deps;
     this.#placer = new Placer(deps);
-    this.#batcher = new Batcher((arrived) => this.#commit(arrived), limits);
+    const { patience_ms = usualPatience_ms } = deps;
+    this.#batcher = new Batcher((arrived) => this.#commit(arrived), { ...limits, patience_ms });
     deps.metrics.beforeReading(() => deps.metrics.uploadQueue.set(this.#batcher.waiting));
     this.#away = startsAway;
     // What the journal has from before a restart.
@@ -168,7 +171,7 @@ export class Ingest {
   }
 
   async #answers(): Promise<boolean> {
-    return await deadline(patience_ms, this.#deps.probe()).then(
+    return await deadline(probing_ms, this.#deps.probe()).then(
       () => true,
       () => false,
     );

@@ -64,14 +64,18 @@ const fullJournal: IngestDeps["journal"] = {
   depth: () => ({ records: 0, bytes: 0 }),
 };
 
-/** The write path of a server; one whose journal takes nothing, where the test doesn't bring one. */
+/**
+ * The write path of a server; one whose journal takes nothing, where the test doesn't bring one, and that waits for the
+ * database however busy the machine is with other tests.
+ */
 export function testIngest(
   db: Db,
   {
     log = silentLog,
     journal = fullJournal,
     quarantine = { noteKept: () => {} },
-  }: Partial<Pick<IngestDeps, "log" | "journal" | "quarantine">> = {},
+    patience_ms = 20_000,
+  }: Partial<Pick<IngestDeps, "log" | "journal" | "quarantine" | "patience_ms">> = {},
 ): Ingest {
   return new Ingest({
     db,
@@ -80,6 +84,7 @@ export function testIngest(
     journal,
     metrics: openMetrics(),
     quarantine,
+    patience_ms,
     identify: async (credentials, receivedAt) =>
       await identifySender({ db, log }, credentials, receivedAt),
     probe: async () => await checkServer(db),
