@@ -3,7 +3,7 @@ import { encodeRepeated } from "../../server/src/ingest/codecs/encode.ts";
 import { RepeatedSensorMeasurementsSchema } from "../../server/src/ingest/codecs/proto/sensor_pb.js";
 import { create, toBinary } from "@bufbuild/protobuf";
 
-/** A number that takes as many bytes on the wire as any instant of our time, and that no message holds otherwise. */
+/** Stands for the instant in a template: five bytes on the wire, as instants of our time are, and found nowhere else in it. */
 const placeholder = 0x7654_3210;
 
 /** One message whose instant is written over in place: to make it anew for each upload would burden the machine. */
