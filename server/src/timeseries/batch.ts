@@ -55,12 +55,16 @@ export async function prepare(
   const order = orderByKey(ids, readings);
   const instants = instantsOf(halves, ids.slice(readings.length), sensors);
   return {
-    rows: order.map((at) => ({ ...readings[at]!, sensorId: ids[at]! })),
+    rows: order.map((at) => toRow(readings[at]!, ids[at]!)),
     order,
     instants,
     halvesAreAlone: instants.some(({ voltage, current }) => !voltage || !current),
     sightings: sightingsIn(readings, sighted),
   };
+}
+
+function toRow({ ts, value, receivedAt, loggerId }: NewReading, sensorId: number): Row {
+  return { sensorId, ts, value, receivedAt, loggerId };
 }
 
 function isHalfOfPower({ stream }: NewReading): boolean {

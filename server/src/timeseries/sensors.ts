@@ -91,9 +91,10 @@ export class SensorIds {
   /** @returns ids in the order of `wanted` */
   async ensure(wanted: readonly WantedSensor[]): Promise<number[]> {
     await this.#load(wanted);
-    const missing = wanted.filter((sensor) => !isMet(sensor, this.#get(sensor)));
+    const known = wanted.map((sensor) => this.#get(sensor));
+    const missing = wanted.filter((sensor, at) => !isMet(sensor, known[at]));
     if (missing.length > 0) await this.#make(missing);
-    return wanted.map((sensor) => this.#get(sensor)!.id);
+    return wanted.map((sensor, at) => (known[at] ?? this.#get(sensor)!).id);
   }
 
   #get({ cellId, stream }: WantedSensor): KnownSensor | undefined {

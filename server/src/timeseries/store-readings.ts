@@ -1,5 +1,6 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { sql } from "kysely";
+import { float8s, int4s, int8s } from "../db/arrays.ts";
 import type { Db } from "../db/connect.ts";
 import type { Batch, Row, Sighting } from "./batch.ts";
 import { powerOf, sumUp, type Sum } from "./sums.ts";
@@ -49,9 +50,9 @@ export async function storeReadings(
   const { v, i } = powerStreams;
   const { rows: answers } = await sql<{ stale: boolean; old: number[]; conflicting: number[] }>`
     select stale, old, conflicting from store_readings(${version ?? null}, ${columnsOf(rows)},
-      ${array(instants, ({ powerId }) => powerId)}, ${array(instants, ({ ts }) => ts)},
-      ${array(instants, ({ voltageId }) => voltageId)}, ${array(instants, ({ currentId }) => currentId)},
-      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${array(lone, ({ powerId }) => powerId)},
+      ${int4s(instants, ({ powerId }) => powerId)}, ${float8s(instants, ({ ts }) => ts)},
+      ${int4s(instants, ({ voltageId }) => voltageId)}, ${int4s(instants, ({ currentId }) => currentId)},
+      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${int4s(lone, ({ powerId }) => powerId)},
       ${sightingsOf(sightings)})`.execute(db);
   checkFresh(answers[0]!);
   return answers[0]!;
@@ -63,40 +64,30 @@ function checkFresh({ stale }: { readonly stale: boolean | null }): void {
 
 function columnsOf(rows: readonly Row[]) {
   return sql.join([
-    array(rows, ({ sensorId }) => sensorId),
-    array(rows, ({ ts }) => ts),
-    array(rows, ({ value }) => value),
-    array(rows, ({ receivedAt }) => receivedAt),
-    array(rows, ({ loggerId }) => loggerId),
+    int4s(rows, ({ sensorId }) => sensorId),
+    float8s(rows, ({ ts }) => ts),
+    float8s(rows, ({ value }) => value),
+    float8s(rows, ({ receivedAt }) => receivedAt),
+    int8s(rows, ({ loggerId }) => loggerId),
   ]);
 }
 
 function sumsOf(sums: readonly Sum[]) {
   return sql.join([
-    array(sums, ({ sensorId }) => sensorId),
-    array(sums, ({ bucket }) => bucket),
-    array(sums, ({ count }) => count),
-    array(sums, ({ numbers }) => numbers),
-    array(sums, ({ sum }) => sum),
-    array(sums, ({ min }) => min),
-    array(sums, ({ max }) => max),
+    int4s(sums, ({ sensorId }) => sensorId),
+    float8s(sums, ({ bucket }) => bucket),
+    int4s(sums, ({ count }) => count),
+    int4s(sums, ({ numbers }) => numbers),
+    float8s(sums, ({ sum }) => sum),
+    float8s(sums, ({ min }) => min),
+    float8s(sums, ({ max }) => max),
   ]);
 }
 
 function sightingsOf(sightings: readonly Sighting[]) {
   return sql.join([
-    array(sightings, ({ loggerId }) => loggerId),
-    array(sightings, ({ cellId }) => cellId),
-    array(sightings, ({ receivedAt }) => receivedAt),
+    int8s(sightings, ({ loggerId }) => loggerId),
+    int4s(sightings, ({ cellId }) => cellId),
+    float8s(sightings, ({ receivedAt }) => receivedAt),
   ]);
-}
-
-/** A PostgreSQL array of numbers as text: the driver would quote each of them. */
-function array<Item>(
-  items: readonly Item[],
-  numberOf: (item: Item) => number | null | undefined,
-): string {
-  let text = "{";
-  for (const item of items) text += `${text.length > 1 ? "," : ""}${numberOf(item) ?? "null"}`;
-  return `${text}}`;
 }
