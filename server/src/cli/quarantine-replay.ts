@@ -102,7 +102,7 @@ function describe({
     .map(({ id, reason }) => `  ${id}: ${reason}`);
   const more = still_refused.length - lines.length;
   return [
-    `Replayed ${replayed} uploads: ${stored} new readings, ${repeated} that were there, ${conflicting} conflicting.`,
+    `Replayed ${replayed} upload${replayed === 1 ? "" : "s"}: ${stored} new readings, ${repeated} that were there, ${conflicting} conflicting.`,
     ...(lines.length > 0 ? [`Still refused: ${still_refused.length}`, ...lines] : []),
     ...(more > 0 ? [`  … and ${more} more`] : []),
   ].join("\n");

@@ -4,22 +4,12 @@ import { Type } from "typebox";
 import { getReadableCell } from "../auth/access.ts";
 import { countCellConflicts, listConflicts, type Conflict } from "../timeseries/conflicts.ts";
 import type { ServerDeps } from "./deps.ts";
+import { pageQuery, toPage, toRange } from "./page.ts";
 import { CellParameter } from "./query.ts";
 
 const params = Type.Object({ cell: CellParameter });
-const ConflictsQuery = Type.Object({
-  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
-  before: Type.Optional(
-    Type.Number({
-      minimum: 1,
-      maximum: Number.MAX_SAFE_INTEGER,
-      multipleOf: 1,
-      description: "`next` of the answer before",
-    }),
-  ),
-});
+const ConflictsQuery = pageQuery({});
 
-const defaultLimit = 100;
 /** Whoever may upload makes up logger numbers as they like. */
 const mostLoggers = 1000;
 
@@ -37,19 +27,18 @@ export const conflicts: FastifyPluginAsyncTypebox<{
         response: { 200: Conflicts },
       },
     },
-    async ({ params: { cell }, query: { limit = defaultLimit, before }, caller }) => {
+    async ({ params: { cell }, query, caller }) => {
       const { id } = await getReadableCell(db, caller, cell);
       const [by_logger, rows] = await Promise.all([
         countCellConflicts(reads, id),
-        // One more than is answered, to know whether there are any.
-        listConflicts(reads, id, { before, limit: limit + 1 }),
+        listConflicts(reads, id, toRange(query)),
       ]);
-      const page = rows.slice(0, limit).map(toAnswer);
+      const { shown, next } = toPage(rows, query, (row) => row.id);
       return {
         total: by_logger.reduce((sum, { count }) => sum + count, 0),
         by_logger: by_logger.slice(0, mostLoggers),
-        conflicts: page,
-        next: rows.length > limit ? page.at(-1)!.id : null,
+        conflicts: shown.map(toAnswer),
+        next,
       };
     },
   );

@@ -24,12 +24,13 @@ import {
 } from "../store/quarantine-list.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
+import { pageQuery, toPage, toRange } from "./page.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
 
 type Deps = Pick<ServerDeps, "db" | "clock" | "log" | "settings">;
 
 const params = Type.Object({ upload: UploadParameter });
-const UploadsQuery = Type.Object({
+const UploadsQuery = pageQuery({
   code: Type.Optional(Type.String({ maxLength: 100 })),
   cell: Type.Optional(
     Type.String({ maxLength: 100, description: "a cell's number or name; it need not exist" }),
@@ -37,12 +38,9 @@ const UploadsQuery = Type.Object({
   since: Type.Optional(
     Type.String({ description: "received then or later: RFC 1123, ISO 8601 or Unix seconds" }),
   ),
-  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
-  before: Type.Optional(UploadParameter),
 });
 const Done = Type.Object({ message: Type.String() });
 
-const defaultLimit = 100;
 /** Uploads that one call replays at most, and for how long it goes on. */
 const mostReplays = 500;
 const longestReplay_ms = 10_000;
@@ -76,13 +74,13 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
         response: { 200: UploadList },
       },
     },
-    async ({ query: { limit = defaultLimit, before, since, ...filter }, caller }) => {
+    async ({ query, caller }) => {
       const person = requirePerson(caller, "manage");
-      const wanted = { ...filter, since: readSince(since) };
-      // One more than is answered, to know whether there are any.
-      const rows = await listQuarantined(db, person, wanted, { before, limit: limit + 1 });
-      const uploads = rows.slice(0, limit).map((row) => toUpload(row, person));
-      return { uploads, next: rows.length > limit ? uploads.at(-1)!.id : null };
+      const { code, cell, since } = query;
+      const wanted = { code, cell, since: readSince(since) };
+      const rows = await listQuarantined(db, person, wanted, toRange(query));
+      const { shown, next } = toPage(rows, query, ({ id }) => id);
+      return { uploads: shown.map((row) => toUpload(row, person)), next };
     },
   );
 
