@@ -20,6 +20,8 @@ export interface Backend {
   readonly sql: Client;
   /** Runs another command beside the server, and answers what it prints. */
   readonly run: (...args: string[]) => Promise<string>;
+  /** Begins another command, beside the server or on another data directory. */
+  readonly begin: (args: readonly string[], dataDir?: string) => ChildProcess;
   /** Makes some cells that take uploads from everyone; answers their numbers. */
   readonly createCells: (count: number) => Promise<number[]>;
 }
@@ -45,6 +47,11 @@ export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Pro
           directory,
           sql,
           run: async (...args: string[]) => await runCommand(args, env),
+          begin: (args: readonly string[], other = dataDir) =>
+            spawn(process.execPath, [program, ...args], {
+              env: environment(other),
+              stdio: ["ignore", "ignore", "inherit"],
+            }),
           createCells: async (count: number) => await insertCells(sql, count),
         };
         return await Promise.race([orInterrupted(use(backend)), endOf(server)]);

@@ -7,6 +7,7 @@ import { readOptions, type Options } from "./options.ts";
 import { formatLine, formatReport } from "./report.ts";
 import type { Line } from "./line.ts";
 import { backlog } from "./sections/backlog.ts";
+import { backup } from "./sections/backup.ts";
 import { fileImport } from "./sections/import.ts";
 import { latency } from "./sections/latency.ts";
 import { reads } from "./sections/reads.ts";
@@ -22,13 +23,14 @@ const sections: Readonly<Record<string, Section>> = {
   reads,
   import: fileImport,
   scale,
+  backup,
 };
 
 const help = `npm run bench -- [SECTION …] [OPTION …]
 
 Sections: ${Object.keys(sections).join(", ")}; all of them where none is named.
 
-  --rows N        how many rows scale grows to (50000000)
+  --rows N        how many rows scale grows to (50000000), and backup has at most (20000000)
   --quick         short rounds and 2000000 rows, to see that it runs: its figures mean little
   --output FILE   write the table there; a whole run that isn't quick writes bench/RESULTS.md
   --help

@@ -23,7 +23,9 @@ async function watch(pid: number, over: AbortSignal): Promise<number> {
   let peak = await residentSize(pid);
   while (!over.aborted) {
     await sleep(5);
-    peak = Math.max(peak, await residentSize(pid));
+    // A process that has just ended has none.
+    const size = await residentSize(pid);
+    if (size > peak) peak = size;
   }
   return peak;
 }

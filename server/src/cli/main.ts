@@ -1,11 +1,13 @@
 import { Command } from "commander";
 import { loadEnvFile } from "../config.ts";
 import { KnownError } from "../lib/errors.ts";
+import { backupCommand } from "./backup.ts";
 import { cellCommand } from "./cell.ts";
 import { importCommand } from "./import.ts";
 import { loggerCommand } from "./logger.ts";
 import { migrateCommand } from "./migrate.ts";
 import { quarantineCommand } from "./quarantine.ts";
+import { restoreCommand } from "./restore.ts";
 import { rollupCommand } from "./rollup.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
@@ -28,6 +30,8 @@ const program = new Command("ents-backend")
   .addCommand(importCommand)
   .addCommand(quarantineCommand)
   .addCommand(rollupCommand)
+  .addCommand(backupCommand)
+  .addCommand(restoreCommand)
   .addCommand(simulateCommand);
 
 try {

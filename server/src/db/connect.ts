@@ -23,7 +23,7 @@ const databaseTooOld = defineError(
 const int8Array = 1016;
 
 // bigint columns hold counters and 32-bit device numbers, far below 2^53.
-const types = new TypeOverrides();
+export const types = new TypeOverrides();
 types.setTypeParser(standardTypes.builtins.INT8, Number);
 types.setTypeParser(int8Array, (text) => JSON.parse(`[${text.slice(1, -1)}]`) as number[]);
 

@@ -25,16 +25,24 @@ const files: MigrationProvider = {
   },
 };
 
+/** The names of all migrations that there are, in order. */
+export async function listMigrations(): Promise<string[]> {
+  return Object.keys(await files.getMigrations()).sort();
+}
+
 /**
  * Brings the database to the newest form, one process at a time: others that start at the same moment wait.
  *
+ * @param last to the form that this migration made, instead of the newest one
  * @returns the names of the migrations that ran
  * @throws KnownError when one fails; then none of them has changed anything
  */
-export async function migrate(db: Db, log: Log): Promise<string[]> {
+export async function migrate(db: Db, log: Log, last?: string): Promise<string[]> {
   const migrationTableSchema = await currentSchema(db);
   const migrator = new Migrator({ db, provider: files, migrationTableSchema });
-  const { error, results = [] } = await migrator.migrateToLatest();
+  const { error, results = [] } = await (last === undefined
+    ? migrator.migrateToLatest()
+    : migrator.migrateTo(last));
   const failed = results.find(({ status }) => status === "Error");
   if (error) {
     const reason = error instanceof Error ? error.message : "unknown";

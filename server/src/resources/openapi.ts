@@ -1,10 +1,6 @@
-import { readFileSync } from "node:fs";
 import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
-
-const { version } = JSON.parse(
-  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-) as { version: string };
+import { version } from "../lib/version.ts";
 
 /** Describes every route that is added from now on in a document; to be called on the root. */
 export function describeRoutes(app: FastifyInstance, publicUrl: string): void {

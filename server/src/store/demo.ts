@@ -9,6 +9,9 @@ export interface Example {
   readonly loggerId: number;
 }
 
+const cellName = "demo cell";
+const loggerName = "demo logger";
+
 /** Makes a cell that anyone may upload to and a logger, both number 1, where there is neither yet. */
 export async function createDemo(db: Db): Promise<void> {
   await db.transaction().execute(async (transaction) => {
@@ -18,9 +21,20 @@ export async function createDemo(db: Db): Promise<void> {
       transaction,
     );
     if (rows[0]!.used) return;
-    await createCell(transaction, { name: "demo cell", uploadPolicy: "open" });
-    await createLogger(transaction, { name: "demo logger", type: "other" });
+    await createCell(transaction, { name: cellName, uploadPolicy: "open" });
+    await createLogger(transaction, { name: loggerName, type: "other" });
   });
+}
+
+/** Whether the demo's cell and logger, as they were made, are the only ones, or there is neither. */
+export async function isDemo(db: Db): Promise<boolean> {
+  const { rows } = await sql<{ demo: boolean }>`
+    select not exists (
+      select from cell where id <> 1 or name <> ${cellName} or user_id is not null or location is not null
+    ) and not exists (
+      select from logger where id <> 1 or name <> ${loggerName} or user_id is not null
+    ) as demo`.execute(db);
+  return rows[0]!.demo;
 }
 
 /** The first cell that anyone may upload to, and the first logger. */
