@@ -76,7 +76,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
       log: logger,
       journal,
       identify: (credentials, receivedAt) =>
-        identifySender({ db: database.writes, log: logger }, credentials, receivedAt),
+        identifySender({ db: database.writes }, credentials, receivedAt),
       probe: async () => await probe(database),
     },
     !database.isReady(),

@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, sql } from "kysely";
-import { Pool, TypeOverrides, types as standardTypes } from "pg";
+import { Pool, TypeOverrides, types as standardTypes, type ClientBase } from "pg";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Tables } from "./tables.ts";
@@ -48,6 +48,7 @@ export function connect(url: string, log: Log, limits: PoolLimits = usualLimits)
     max: limits.connections,
     statement_timeout: limits.statementTimeout_ms,
     connectionTimeoutMillis: 5_000,
+    onConnect: commitDurably,
     // A host that goes without a word would hold its connections for ever.
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -62,6 +63,12 @@ export function connect(url: string, log: Log, limits: PoolLimits = usualLimits)
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 
+/** What is acknowledged is on the disk, whatever the server does for others; one that promises more keeps to it. */
+async function commitDurably(client: ClientBase): Promise<void> {
+  await client.query(`select set_config('synchronous_commit', 'on', false)
+    where current_setting('synchronous_commit') = 'off'`);
+}
+
 /** @throws KnownError when there is no connection, or to a server older than PostgreSQL 15 */
 export async function checkServer(db: Db): Promise<void> {
   const query = sql<{
@@ -72,29 +79,4 @@ export async function checkServer(db: Db): Promise<void> {
   });
   const version = Math.floor(rows[0]!.version / 10_000);
   if (version < oldestServer) throw databaseTooOld({ version });
-}
-
-/**
- * Whether an error says that the database can't be reached, doesn't let us in, or can't take more now, and not that the
- * statement was wrong; a collision that came again and again is one too. Source: PostgreSQL's error codes, classes 08,
- * 28, 40, 53, 57, 58, and 25006 (read only), 3D000 (no such database), 55P03 (lock not available); Node's network errors.
- */
-export function isDatabaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return (
-    /^(08|28|40|53|57|58|25006|3D000|55P03)/.test(code) ||
-    /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|EMFILE|ENFILE)/.test(code) ||
-    /connection te?i?rm|timeout exceeded when trying to connect|not queryable/i.test(error.message)
-  );
-}
-
-/** Whether a row is refused because another one has its name. */
-export function isDuplicate(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "23505";
-}
-
-/** Whether a row is refused because what it refers to is gone, as by a deletion at the same moment. */
-export function isReferenceGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "23503";
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../lib/log.ts";
-import { checkServer, connect, isDatabaseAway, type Db, type PoolLimits } from "./connect.ts";
+import { checkServer, connect, type Db, type PoolLimits } from "./connect.ts";
 import { startEmbedded } from "./embedded.ts";
+import { isDatabaseAway } from "./fault.ts";
 import { migrate } from "./migrate.ts";
 
 export interface DatabaseOptions {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isDatabaseAway } from "../db/connect.ts";
+import { isDatabaseAway } from "../db/fault.ts";
 import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
 import type { Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
 import { deadline, Late } from "../lib/deadline.ts";
-import { StaleDirectory } from "../timeseries/store-readings.ts";
 import type { Written } from "../timeseries/write.ts";
+import { applyRecords, isPassing } from "./apply.ts";
 import { decode } from "./decode.ts";
 import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
-import { fromRecord, toRecord } from "./record.ts";
+import { toRecord } from "./record.ts";
 import type { Measurement, Uplink } from "./uplink.ts";
 
 export interface IngestDeps extends PlaceDeps {
@@ -35,8 +35,6 @@ const usualPatience_ms = 500;
 const probing_ms = 500;
 /** How soon the database is looked for again: each time in vain it takes twice as long, up to the second of these. */
 const recovery_ms = [200, 5000] as const;
-/** How long the uploads of one step out of the journal may take. */
-const applying_ms = 30_000;
 
 const limits = {
   batch: 256,
@@ -158,8 +156,8 @@ export class Ingest {
     try {
       await journal.drain((some) => this.#apply(some), signal);
     } catch (error) {
-      if (isPassing(error)) this.#goAway(error);
-      else log.error({ err: error }, "the journal can't be applied; it is tried again");
+      if (!(error instanceof Late) && !isDatabaseAway(error))
+        log.error({ err: error }, "the journal can't be applied; it is tried again");
       return false;
     }
     if (signal.aborted) return false;
@@ -177,24 +175,17 @@ export class Ingest {
     );
   }
 
-  async #apply(records: readonly Json[]): Promise<void> {
-    const arrived = records.map(fromRecord).flatMap((uplink) => {
-      const content = decode(uplink);
-      return "ignored" in content ? [] : [{ uplink, content }];
-    });
-    const settled = await deadline(applying_ms, this.#placer.place(arrived));
-    const failed = settled.find(isUnkept);
-    if (failed) throw failed.error;
-    this.#deps.metrics.journalApplied.inc(records.length);
-    this.#away = false;
+  async #apply(records: readonly Json[]): Promise<readonly Json[]> {
+    const { journalApplied, journalUnkept } = this.#deps.metrics;
+    try {
+      const unkept = await applyRecords({ ...this.#deps, placer: this.#placer }, records);
+      journalApplied.inc(records.length - unkept.length);
+      journalUnkept.inc(unkept.length);
+      this.#away = false;
+      return unkept;
+    } catch (error) {
+      this.#goAway(error);
+      throw error;
+    }
   }
-}
-
-function isUnkept(one: Settled<Written>): one is { ok: false; error: unknown } {
-  return !one.ok && (one.error instanceof Unkept || isPassing(one.error));
-}
-
-/** Whether an upload may be kept when it is tried again. */
-function isPassing(error: unknown): boolean {
-  return error instanceof Late || error instanceof StaleDirectory || isDatabaseAway(error);
 }

@@ -47,6 +47,14 @@ export function openMetrics() {
     journalBytes: gauge("ents_journal_bytes", "Size of the journal on disk."),
     journalAppended: counter("ents_journal_appended_total", "Uploads that went to the journal."),
     journalApplied: counter("ents_journal_applied_total", "Uploads of the journal, applied."),
+    journalUnkept: counter(
+      "ents_journal_unkept_total",
+      "Uploads of the journal that could be kept nowhere in the database, and are in files beside it.",
+    ),
+    journalAsideBytes: gauge(
+      "ents_journal_aside_bytes",
+      "Size of what is kept beside the journal because it was damaged or could not be applied.",
+    ),
     quarantineUploads: gauge("ents_quarantine_uploads", "Uploads in quarantine."),
     quarantineBytes: gauge("ents_quarantine_bytes", "Size of the uploads in quarantine."),
     quarantineEvicted: counter(

@@ -1,4 +1,4 @@
-import { isDatabaseAway, isReferenceGone } from "../db/connect.ts";
+import { isInputRefused, isReferenceGone } from "../db/fault.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
 import { StaleDirectory } from "../timeseries/store-readings.ts";
@@ -13,7 +13,7 @@ import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
 
 export interface PlaceDeps extends Omit<CreatorDeps, "lookup">, QuarantineDeps {
   readonly metrics: Metrics;
-  /** Finds out who sends an upload. Fails for the database's absence alone. */
+  /** Finds out who sends an upload. */
   readonly identify: (credentials: Credentials, receivedAt: number) => Promise<Sender>;
 }
 
@@ -55,40 +55,62 @@ export class Placer {
    */
   async place(arrived: readonly Arrived[], tries = freshTries): Promise<Settled<Written>[]> {
     try {
-      return await this.#placeTogether(arrived);
+      return await this.#placeTogether(arrived, tries);
     } catch (error) {
-      this.#known = this.#learn();
-      // A cell that was remembered may be gone, which shows before its version does.
-      const isOld = error instanceof StaleDirectory || isReferenceGone(error);
-      if (isOld && tries > 1) return await this.place(arrived, tries - 1);
-      if (error instanceof StaleDirectory || isDatabaseAway(error))
-        return arrived.map(() => ({ ok: false, error }));
-      if (arrived.length === 1) return [await this.#keepSpoilt(arrived[0]!, error)];
-      const middle = Math.ceil(arrived.length / 2);
-      const first = await this.place(arrived.slice(0, middle));
-      return [...first, ...(await this.place(arrived.slice(middle)))];
+      return await this.#placeAgain(arrived, error, tries);
     }
+  }
+
+  /** Keeps an upload in quarantine that fails for itself with an error; answers that error then. */
+  async keepSpoilt({ uplink }: Arrived, error: unknown): Promise<Settled<Written>> {
+    try {
+      const sender = await this.#deps
+        .identify(uplink.credentials, uplink.receivedAt)
+        .catch(toNobody);
+      await quarantine(this.#deps, [{ uplink, sender, error }]);
+      return { ok: false, error };
+    } catch (cause) {
+      if (!isInputRefused(cause)) return { ok: false, error: cause };
+      return { ok: false, error: new Unkept("an upload can't be kept in quarantine", { cause }) };
+    }
+  }
+
+  /** What failed together is tried anew where that may help, and else in halves, down to the one that fails alone. */
+  async #placeAgain(
+    arrived: readonly Arrived[],
+    error: unknown,
+    tries: number,
+  ): Promise<Settled<Written>[]> {
+    this.#known = this.#learn();
+    // A cell that was remembered may be gone, which shows before its version does.
+    const isOld = error instanceof StaleDirectory || isReferenceGone(error);
+    if (isOld && tries > 1) return await this.place(arrived, tries - 1);
+    if (error instanceof StaleDirectory || !isInputRefused(error))
+      return arrived.map(() => ({ ok: false, error }));
+    if (arrived.length === 1) return [await this.keepSpoilt(arrived[0]!, error)];
+    const middle = Math.ceil(arrived.length / 2);
+    const first = await this.place(arrived.slice(0, middle));
+    return [...first, ...(await this.place(arrived.slice(middle)))];
   }
 
   #learn() {
     return { memory: new Memory(this.#deps.db), writer: new Writer(this.#deps.db) };
   }
 
-  async #placeTogether(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
+  async #placeTogether(arrived: readonly Arrived[], tries: number): Promise<Settled<Written>[]> {
     if (this.#known.memory.size + this.#known.writer.size > remembered_rows)
       this.#known = this.#learn();
     const { memory, writer } = this.#known;
     const version = await memory.version();
     const senders = await identifyAll(this.#deps, arrived);
     const verdicts = await this.#judge(arrived, senders, memory);
-    // Before the write: it can be done twice, should the write fail.
-    await this.#quarantineRefused(arrived, senders, verdicts, version);
     const written = await writer.write(verdicts.map(readingsOf), version);
     this.#count(written);
+    // After the write, and by itself should it fail: what is tried anew for a write may be judged otherwise then, and is
+    // either stored or in quarantine.
+    const refused = await this.#keepRefused(arrived, senders, verdicts, version, tries);
     return verdicts.map((verdict, at) =>
-      "refusal" in verdict
-        ? { ok: false, error: verdict.refusal }
-        : { ok: true, result: written[at]! },
+      "refusal" in verdict ? refused.shift()! : { ok: true, result: written[at]! },
     );
   }
 
@@ -116,31 +138,28 @@ export class Placer {
     });
   }
 
-  /** @throws StaleDirectory when it has changed what they were refused by */
-  async #quarantineRefused(
+  /** @returns what became of those that were refused: another thing, where the directory has changed meanwhile */
+  async #keepRefused(
     arrived: readonly Arrived[],
     senders: readonly Sender[],
     verdicts: readonly Verdict[],
     version: number,
-  ): Promise<void> {
-    const refused = arrived.flatMap(({ uplink }, at) => {
+    tries: number,
+  ): Promise<Settled<Written>[]> {
+    const refused = arrived.flatMap((one, at) => {
       const verdict = verdicts[at]!;
-      return "refusal" in verdict ? [{ uplink, sender: senders[at]!, error: verdict.refusal }] : [];
+      return "refusal" in verdict
+        ? [{ ...one, sender: senders[at]!, error: verdict.refusal }]
+        : [];
     });
-    if (refused.length === 0) return;
-    if ((await readDirectoryVersion(this.#deps.db)) !== version)
-      throw new StaleDirectory("the directory has changed");
-    await quarantine(this.#deps, refused);
-  }
-
-  async #keepSpoilt({ uplink }: Arrived, error: unknown): Promise<Settled<Written>> {
+    if (refused.length === 0) return [];
     try {
-      const sender = await this.#deps.identify(uplink.credentials, uplink.receivedAt);
-      await quarantine(this.#deps, [{ uplink, sender, error }]);
-      return { ok: false, error };
-    } catch (cause) {
-      if (isDatabaseAway(cause)) return { ok: false, error: cause };
-      return { ok: false, error: new Unkept("an upload can't be kept in quarantine", { cause }) };
+      if ((await readDirectoryVersion(this.#deps.db)) !== version)
+        throw new StaleDirectory("the directory has changed");
+      await quarantine(this.#deps, refused);
+      return refused.map(({ error }) => ({ ok: false, error }));
+    } catch (error) {
+      return await this.#placeAgain(refused, error, tries);
     }
   }
 }
@@ -163,6 +182,12 @@ async function identifyAll(
 }
 
 const nobody: Sender = { kind: "nobody" };
+
+/** Whose an upload is that fails already when it is asked who sends it. */
+function toNobody(error: unknown): Sender {
+  if (isInputRefused(error)) return nobody;
+  throw error;
+}
 
 function showsNothing(credentials: Credentials): boolean {
   return credentials.kind === "open" && !credentials.key && !credentials.session;

@@ -1,4 +1,5 @@
-import { isDatabaseAway, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
+import { isDatabaseAway } from "../db/fault.ts";
 import { transact } from "../db/transact.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";

@@ -3,13 +3,13 @@ import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs
 import { dirname, join } from "node:path";
 import type { Clock } from "./clock.ts";
 import { syncDirectory, useDataDir } from "./data-dir.ts";
-import { countRecords } from "./journal-lines.ts";
+import { JournalAside, type Aside } from "./journal-aside.ts";
+import { countRecords, type Batch } from "./journal-lines.ts";
 import { Segment } from "./journal-segment.ts";
 
 /** How much a journal holds. */
 export interface Depth {
   readonly records: number;
-  /** All that lies in its directory. */
   readonly bytes: number;
   /** When the oldest record came, Unix seconds. */
   readonly oldest?: number;
@@ -21,8 +21,14 @@ export interface SegmentFile {
   readonly state: State;
 }
 
-/** Appended to, perhaps; taken to be applied; applied, but for what was damaged in it. */
-type State = "open" | "taken" | "damaged";
+/** Appended to, perhaps; taken to be applied. */
+type State = "open" | "taken";
+
+/** How far this process has applied a segment, and what it met there. */
+interface Applied {
+  readonly bytes: number;
+  readonly damaged: number;
+}
 
 interface Held {
   records: number;
@@ -31,12 +37,8 @@ interface Held {
   readonly own: boolean;
 }
 
-const suffixes: Readonly<Record<State, string>> = {
-  open: "",
-  taken: ".taken",
-  damaged: ".damaged",
-};
-const namePattern = /^((\d{15})-[0-9a-f]{12}\.ndjson)(?:\.(taken|damaged))?$/;
+const suffixes: Readonly<Record<State, string>> = { open: "", taken: ".taken" };
+const namePattern = /^(\d{15}-[0-9a-f]{12}\.ndjson)(?:\.(taken))?$/;
 const chunk_bytes = 256 * 1024;
 
 /** After which time whoever has taken a segment is believed to be dead. Were they not, it is applied twice. */
@@ -52,11 +54,14 @@ export class JournalDirectory {
   readonly #held = new Map<string, Held>();
   /** Segments that are this process's to apply: it took them, or found them taken when it began. */
   readonly #mine = new Set<string>();
+  readonly #applied = new Map<string, Applied>();
+  readonly #aside: JournalAside;
   #lastName_ms = 0;
 
   private constructor(path: string, clock: Clock) {
     this.#path = path;
     this.#clock = clock;
+    this.#aside = new JournalAside(path);
   }
 
   /** @throws KnownError when the directory can't be made */
@@ -81,10 +86,17 @@ export class JournalDirectory {
     return { records, bytes, ...(oldest !== undefined && { oldest: parseInt(oldest, 10) / 1000 }) };
   }
 
+  /** Files that are kept for someone to look at, as of the last scan. */
+  aside(): Aside {
+    return this.#aside.extent;
+  }
+
   /** Sees what others have done, and lists all segments, the oldest first. */
   async scan(): Promise<SegmentFile[]> {
     const before = [...this.#held.keys()];
-    const files = (await readdir(this.#path)).sort().flatMap(toSegmentFile);
+    const names = await readdir(this.#path);
+    await this.#aside.look(names);
+    const files = names.sort().flatMap(toSegmentFile);
     const there = new Set(files.map(({ name }) => name));
     for (const name of before) if (!there.has(name)) this.#forget(name);
     for (const file of files) await this.#look(file);
@@ -117,20 +129,33 @@ export class JournalDirectory {
   /**
    * Takes a segment, so that nobody appends to it any more and expects that to be read.
    *
-   * @returns what to read it from; undefined when it isn't there to be taken
+   * @returns what of it is still to be applied; undefined when it isn't there to be taken
    */
   async take({ name, state }: SegmentFile): Promise<AsyncIterable<Buffer> | undefined> {
     try {
       if (state === "open") await rename(this.#pathOf(name, "open"), this.#pathOf(name, "taken"));
-      else if (!(await this.#mayTake(name, state))) return undefined;
+      else if (!(await this.#mayTake(name))) return undefined;
       this.#mine.add(name);
-      return read(await open(this.#pathOf(name, "taken")));
+      return read(await open(this.#pathOf(name, "taken")), this.appliedOf(name).bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       // Someone else was faster.
       this.#forget(name);
       return undefined;
     }
+  }
+
+  /** How much of a segment is done with. */
+  appliedOf(name: string): Applied {
+    return this.#applied.get(name) ?? { bytes: 0, damaged: 0 };
+  }
+
+  /** Notes that a batch of a segment is done with: that isn't read again, as long as this process lives. */
+  noteApplied(name: string, { records, bytes, damaged }: Batch): void {
+    const before = this.appliedOf(name);
+    this.#applied.set(name, { bytes: before.bytes + bytes, damaged: before.damaged + damaged });
+    const held = this.#held.get(name);
+    if (held) held.records -= records.length;
   }
 
   /** Removes a segment that was applied. */
@@ -142,16 +167,17 @@ export class JournalDirectory {
 
   /** Keeps a segment that was applied but for what was damaged in it, for someone to look at. */
   async setAside(name: string): Promise<string> {
-    const file = this.#pathOf(name, "damaged");
-    await rename(this.#pathOf(name, "taken"), file);
-    await syncDirectory(this.#path);
+    const file = await this.#aside.keepSegment(this.#pathOf(name, "taken"), name);
     this.#forget(name);
-    await this.#look({ name, state: "damaged" });
     return file;
   }
 
-  async #mayTake(name: string, state: State): Promise<boolean> {
-    if (state === "damaged") return false;
+  /** Keeps lines of a segment that can't be applied, for someone to look at; they are on the disk then. */
+  async keepUnkept(name: string, lines: Buffer): Promise<string> {
+    return await this.#aside.keepLines(lines, name);
+  }
+
+  async #mayTake(name: string): Promise<boolean> {
     if (this.#mine.has(name)) return true;
     // A rename changes no other time.
     const { ctimeMs } = await stat(this.#pathOf(name, "taken"));
@@ -166,7 +192,7 @@ export class JournalDirectory {
     try {
       const { size: bytes } = await stat(path);
       if (held?.bytes === bytes) return;
-      const records = state === "damaged" ? 0 : await countRecords(read(await open(path)));
+      const records = await countRecords(read(await open(path)));
       // This process may have begun it, and counted, while it was looked at.
       if (!this.#held.get(name)?.own) this.#held.set(name, { records, bytes, own: false });
     } catch (error) {
@@ -178,6 +204,7 @@ export class JournalDirectory {
   #forget(name: string): void {
     this.#held.delete(name);
     this.#mine.delete(name);
+    this.#applied.delete(name);
   }
 
   #pathOf(name: string, state: State): string {
@@ -186,12 +213,12 @@ export class JournalDirectory {
 }
 
 /** Closes the file after its end, or when nobody reads on. */
-function read(handle: FileHandle): AsyncIterable<Buffer> {
-  return handle.createReadStream({ highWaterMark: chunk_bytes });
+function read(handle: FileHandle, start = 0): AsyncIterable<Buffer> {
+  return handle.createReadStream({ start, highWaterMark: chunk_bytes });
 }
 
 function toSegmentFile(fileName: string): SegmentFile[] {
-  const [, name, , suffix = "open"] = namePattern.exec(fileName) ?? [];
+  const [, name, suffix = "open"] = namePattern.exec(fileName) ?? [];
   return name === undefined ? [] : [{ name, state: suffix as State }];
 }
 

@@ -12,6 +12,8 @@ export type Json =
 /** Records that stood one after the other. */
 export interface Batch {
   readonly records: readonly Json[];
+  /** How much of the segment that was. */
+  readonly bytes: number;
   /** How many lines between them were no records any more. */
   readonly damaged: number;
 }
@@ -50,17 +52,17 @@ export async function* readBatches(chunks: AsyncIterable<Buffer>): AsyncGenerato
 
 class GrowingBatch implements Batch {
   readonly records: Json[] = [];
+  bytes = 0;
   damaged = 0;
-  #bytes = 0;
 
   hasRoomFor(line: Buffer): boolean {
-    return this.records.length < batch_records && this.#bytes + line.length <= batch_bytes;
+    return this.records.length < batch_records && this.bytes + line.length <= batch_bytes;
   }
 
   add(line: Buffer): void {
+    this.bytes += line.length + 1;
     if (!isWhole(line)) return void this.damaged++;
     this.records.push(JSON.parse(jsonOf(line).toString()) as Json);
-    this.#bytes += line.length;
   }
 }
 

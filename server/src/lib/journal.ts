@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import type { Aside } from "./journal-aside.ts";
 import { JournalDirectory, type Depth } from "./journal-directory.ts";
 import { readBatches, toLine, type Json } from "./journal-lines.ts";
 import { JournalWriter, type WriterOptions } from "./journal-writer.ts";
@@ -8,8 +9,12 @@ export interface JournalOptions extends WriterOptions {
   readonly clock: Clock;
 }
 
-/** Does with records what they were kept for. It may be given a record again after it has done that. */
-export type Apply = (records: readonly Json[]) => Promise<void>;
+/**
+ * Does with records what they were kept for. It may be given a record again after it has done that.
+ *
+ * @returns those for which that can never be done: they are kept aside, and hold up no others
+ */
+export type Apply = (records: readonly Json[]) => Promise<readonly Json[] | void>;
 
 /**
  * A log on disk of what can't be done at once: it survives crashes and power failures, keeps the order in which it
@@ -33,7 +38,11 @@ export class Journal {
    * @throws KnownError when the directory can't be made
    */
   static async open(path: string, options: JournalOptions): Promise<Journal> {
-    return new Journal(await JournalDirectory.open(path, options.clock), options);
+    const directory = await JournalDirectory.open(path, options.clock);
+    const { files, bytes } = directory.aside();
+    if (files > 0)
+      options.log.warn({ path, files, bytes }, "files of the journal were kept aside, to be looked at");
+    return new Journal(directory, options);
   }
 
   /**
@@ -49,9 +58,9 @@ export class Journal {
    * Hands out all that is kept, the oldest first, and forgets it. What comes meanwhile is for the next time. What other
    * processes are applying at this moment is left to them.
    *
-   * A record comes once, unless applying failed, another process shares the directory, or this one was killed.
+   * A record comes once, unless applying failed, another process shares the directory, or this one was ended.
    *
-   * @param apply fails: so does this, and the next time begins again a little before those records
+   * @param apply fails: so does this, and the next time begins with those records
    * @param signal ends it between two batches
    */
   async drain(apply: Apply, signal?: AbortSignal): Promise<void> {
@@ -70,6 +79,11 @@ export class Journal {
     return this.#directory.depth();
   }
 
+  /** What is kept aside for someone to look at; it takes none of the room for what is to be applied. */
+  aside(): Aside {
+    return this.#directory.aside();
+  }
+
   /** Waits for the writes in flight; nothing can be appended afterwards. */
   async close(): Promise<void> {
     await this.#writer.close();
@@ -81,17 +95,26 @@ export class Journal {
     apply: Apply,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    let damaged = 0;
     for await (const batch of readBatches(chunks)) {
       if (signal?.aborted) return;
-      damaged += batch.damaged;
-      if (batch.records.length > 0) await apply(batch.records);
+      if (batch.records.length > 0) await this.#keepAside(name, await apply(batch.records));
+      this.#directory.noteApplied(name, batch);
     }
+    const { damaged } = this.#directory.appliedOf(name);
     if (damaged === 0) return await this.#directory.remove(name);
     const file = await this.#directory.setAside(name);
     this.#options.log.error(
       { file, damaged },
       "lines of the journal were damaged and are kept aside",
+    );
+  }
+
+  async #keepAside(name: string, records: readonly Json[] | void): Promise<void> {
+    if (!records || records.length === 0) return;
+    const file = await this.#directory.keepUnkept(name, Buffer.concat(records.map(toLine)));
+    this.#options.log.error(
+      { file, records: records.length },
+      "records of the journal can't be applied and are kept aside; without the end of its name their file is tried again",
     );
   }
 }

@@ -34,6 +34,7 @@ export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (
     const { records, bytes } = journal?.depth() ?? { records: 0, bytes: 0 };
     deps.metrics.journalUploads.set(records);
     deps.metrics.journalBytes.set(bytes);
+    deps.metrics.journalAsideBytes.set(journal?.aside().bytes ?? 0);
   });
   app.get(
     "/metrics",

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { redactPath } from "../auth/keys.ts";
-import { isDatabaseAway, isReferenceGone } from "../db/connect.ts";
+import { isDatabaseAway, isReferenceGone } from "../db/fault.ts";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import { Refusal, SensorError, type Verdict } from "../ingest/refusal.ts";
 import { defineError, KnownError, type ErrorKind } from "../lib/errors.ts";

@@ -8,10 +8,8 @@ import {
 } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { TokenSettings } from "../auth/tokens.ts";
-import { isDatabaseAway } from "../db/connect.ts";
 import type { Credentials, Sender, ShownKey } from "../ingest/uplink.ts";
 import { KnownError } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
 import { actorOf, credentialsOf } from "./caller.ts";
 
 /**
@@ -51,23 +49,22 @@ async function readSession(tokens: TokenSettings, authorization: string, now: nu
 }
 
 /**
- * Finds out who sends an upload, from what it showed when it came. The upload is kept in any case, so this fails for
- * the database's absence alone.
+ * Finds out who sends an upload, from what it showed when it came. Who can't be found out isn't taken for nobody: this fails
+ * with whatever goes wrong, and the upload is kept for that in the journal or in quarantine.
  *
  * @param receivedAt Unix seconds
  */
 export async function identifySender(
-  deps: Pick<AuthDeps, "db"> & { readonly log: Log },
+  deps: Pick<AuthDeps, "db">,
   credentials: Credentials,
   receivedAt: number,
 ): Promise<Sender> {
   const { key, kind } = credentials;
-  const holder = key && (await leniently(deps, async () => byKey(deps, key, receivedAt)));
+  const holder = key && (await byKey(deps, key, receivedAt));
   if (kind === "uploadKey")
     return holder?.kind === "upload-key" ? toSender(holder, "") : { kind: "unknown" };
   const { session, address } = credentials;
-  const caller =
-    holder ?? (session && (await leniently(deps, async () => findBySession(deps.db, session))));
+  const caller = holder ?? (session && (await findBySession(deps.db, session)));
   return caller && caller.kind !== "nobody" ? toSender(caller, address) : { kind: "nobody" };
 }
 
@@ -77,19 +74,6 @@ async function byKey(
   receivedAt: number,
 ): Promise<Caller | undefined> {
   return await findByKey(db, { kind, hash: Buffer.from(hash, "hex") }, receivedAt);
-}
-
-async function leniently<Found>(
-  { log }: { readonly log: Log },
-  find: () => Promise<Found>,
-): Promise<Found | undefined> {
-  try {
-    return await find();
-  } catch (error) {
-    if (isDatabaseAway(error)) throw error;
-    log.error({ err: error }, "who sends an upload is not known");
-    return undefined;
-  }
 }
 
 function toSender(caller: Exclude<Caller, { readonly kind: "nobody" }>, address: string): Sender {

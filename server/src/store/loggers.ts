@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import { isDuplicate, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
+import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** A device that takes readings and sends them. */

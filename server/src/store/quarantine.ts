@@ -116,6 +116,12 @@ export async function deleteQuarantined(db: Db, id: number): Promise<object | un
     .executeTakeFirst();
 }
 
+/** Lets uploads go that have found their place. @param uploadIds of all that have, whether or not they were here */
+export async function releaseUploads(db: Db, uploadIds: readonly string[]): Promise<void> {
+  if (uploadIds.length === 0) return;
+  await sql`delete from quarantine where upload_id = any(${uploadIds}::uuid[])`.execute(db);
+}
+
 /** Notes that an upload was replayed and refused again, and why. @param at Unix seconds */
 export async function noteReplay(
   db: Db,

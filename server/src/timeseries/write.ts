@@ -1,5 +1,6 @@
 import type { DataType, Stream } from "@ents-backend/schemas/sensor";
-import { isDuplicate, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
+import { isDuplicate } from "../db/fault.ts";
 import { retryCollisions } from "../db/transact.ts";
 import { prepare, type Batch } from "./batch.ts";
 import { SensorIds } from "./sensors.ts";

@@ -38,7 +38,7 @@ const api = useApi(undefined, async ({ db, metrics }) => {
     // However busy the machine is with other tests.
     patience_ms: 20_000,
     identify: async (credentials, receivedAt) =>
-      await identifySender({ db, log: silentLog }, credentials, receivedAt),
+      await identifySender({ db }, credentials, receivedAt),
     probe: async () => await checkServer(db),
   });
   return { ingest, journal };

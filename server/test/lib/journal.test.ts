@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { cp, readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { array, assert, asyncProperty, integer, jsonValue, nat, tuple } from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -99,7 +99,7 @@ describe("a journal", () => {
     },
   );
 
-  it("hands out all of it again when it couldn't be applied, and then goes on", async () => {
+  it("goes on where it couldn't be applied, and from the beginning in another process", async () => {
     const path = newDirectory();
     const journal = await openJournal(path);
     const records = Array.from({ length: 1200 }, (_, n) => n);
@@ -111,10 +111,42 @@ describe("a journal", () => {
     });
     await expect(failing).rejects.toThrow("database away");
     expect(seen).toEqual(records.slice(0, 1000));
+    expect(journal.depth().records).toBe(200);
     await journal.append("later");
-    expect(await drained(journal)).toEqual([...records, "later"]);
+    const copy = newDirectory();
+    await cp(path, copy, { recursive: true });
+    expect(await reopened(copy)).toEqual([...records, "later"]);
+    expect(await drained(journal)).toEqual([...records.slice(1000), "later"]);
     expect(await filesIn(path)).toEqual([]);
     await journal.close();
+  });
+
+  it("keeps aside what can never be applied, says so, and hands out what comes after it", async () => {
+    const path = newDirectory();
+    const { told, log } = listening();
+    const journal = await openJournal(path, { log });
+    const records = Array.from({ length: 1200 }, (_, n) => n);
+    await appendAll(journal, records);
+    const [name = ""] = await filesIn(path);
+    const seen: Json[] = [];
+    await journal.drain(async (batch) => {
+      seen.push(...batch);
+      return batch.filter((n) => n === 7 || n === 1100);
+    });
+    expect(seen).toEqual(records);
+    expect(journal.depth()).toEqual({ records: 0, bytes: 0 });
+    const file = join(path, `${name}.unkept`);
+    expect(await filesIn(path)).toEqual([`${name}.unkept`]);
+    expect(journal.aside()).toEqual({ files: 1, bytes: (await stat(file)).size });
+    expect(told).toEqual(
+      [1, 1].map((count) => [{ file, records: count }, expect.stringContaining("can't be applied")]),
+    );
+    await journal.close();
+    expect(await reopened(path)).toEqual([]);
+    // The way out, once it can be applied.
+    await rename(file, join(path, name));
+    expect(await reopened(path)).toEqual([7, 1100]);
+    expect(await filesIn(path)).toEqual([]);
   });
 
   it("ends a drain between two batches, and loses nothing by that", async () => {
@@ -128,7 +160,7 @@ describe("a journal", () => {
       stopping.abort();
     }, stopping.signal);
     expect(seen).toEqual(records.slice(0, 500));
-    expect(await drained(journal)).toEqual(records);
+    expect(await drained(journal)).toEqual(records.slice(500));
     await journal.close();
   });
 
@@ -325,20 +357,31 @@ describe("a damaged journal", () => {
     );
   });
 
-  it("says so, and counts what it keeps aside as room that is taken", async () => {
+  it("says so, and what it keeps aside takes no room, in this life and the next", async () => {
     const path = newDirectory();
     const { file, bytes } = await written(path, ["one", "two"]);
     await writeFile(file, Buffer.concat([bytes, Buffer.from("\nnonsense\n00000000 \n")]));
-    const told: unknown[] = [];
-    const say = (fields: object, message: string) => void told.push([fields, message]);
-    const log = { debug: say, info: say, warn: say, error: say };
-    const journal = await openJournal(path, { log });
+    const { told, log } = listening();
+    const journal = await openJournal(path, { log, maxBytes: 100 });
     expect(journal.depth().records).toBe(2);
+    expect(journal.aside()).toEqual({ files: 0, bytes: 0 });
     expect(await drained(journal)).toEqual(["one", "two"]);
     expect(told).toEqual([
       [{ file: `${file}.damaged`, damaged: 3 }, expect.stringContaining("damaged")],
     ]);
-    expect(journal.depth()).toEqual({ records: 0, bytes: (await stat(`${file}.damaged`)).size });
+    expect(journal.depth()).toEqual({ records: 0, bytes: 0 });
+    const aside = { files: 1, bytes: (await stat(`${file}.damaged`)).size };
+    expect(journal.aside()).toEqual(aside);
+    await journal.append("x".repeat(80));
+    await journal.close();
+
+    const next = await openJournal(path, { log });
+    expect(next.aside()).toEqual(aside);
+    expect(told.slice(1)).toEqual([[{ path, ...aside }, expect.stringContaining("kept aside")]]);
+    await rm(`${file}.damaged`);
+    expect(await drained(next)).toEqual(["x".repeat(80)]);
+    expect(next.aside()).toEqual({ files: 0, bytes: 0 });
+    await next.close();
   });
 
   it("goes on with the next segment when it can't read one to its end", async () => {
@@ -364,6 +407,13 @@ describe("a damaged journal", () => {
 
 async function appendAll(journal: Journal, records: readonly Json[]): Promise<void> {
   await Promise.all(records.map(async (record) => await journal.append(record)));
+}
+
+/** What is logged, whatever its level. */
+function listening() {
+  const told: unknown[] = [];
+  const say = (fields: object, message: string) => void told.push([fields, message]);
+  return { told, log: { debug: say, info: say, warn: say, error: say } };
 }
 
 /** Appends all at once; answers what is kept, and the codes of the errors of what isn't. */

@@ -86,7 +86,7 @@ export function testIngest(
     quarantine,
     patience_ms,
     identify: async (credentials, receivedAt) =>
-      await identifySender({ db, log }, credentials, receivedAt),
+      await identifySender({ db }, credentials, receivedAt),
     probe: async () => await checkServer(db),
   });
 }

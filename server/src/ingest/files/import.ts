@@ -1,4 +1,5 @@
-import { isDatabaseAway, type Db } from "../../db/connect.ts";
+import type { Db } from "../../db/connect.ts";
+import { isDatabaseAway } from "../../db/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { defineError } from "../../lib/errors.ts";
 import type { VwcUnit } from "../../store/loggers.ts";

@@ -1,0 +1,122 @@
+import type { Db } from "../db/connect.ts";
+import { faultOf, isInputRefused } from "../db/fault.ts";
+import type { Settled } from "../lib/batcher.ts";
+import { deadline, Late } from "../lib/deadline.ts";
+import type { Json } from "../lib/journal-lines.ts";
+import type { Log } from "../lib/log.ts";
+import { releaseUploads } from "../store/quarantine.ts";
+import { StaleDirectory } from "../timeseries/store-readings.ts";
+import type { Written } from "../timeseries/write.ts";
+import { decode } from "./decode.ts";
+import { Unkept, type Arrived, type Placer } from "./place.ts";
+import { fromRecord } from "./record.ts";
+
+export interface ApplyDeps {
+  readonly db: Db;
+  readonly placer: Pick<Placer, "place" | "keepSpoilt">;
+  readonly log: Log;
+}
+
+interface Entry extends Arrived {
+  readonly record: Json;
+}
+
+/** How long the uploads of one step out of the journal may take. */
+const applying_ms = 30_000;
+
+/** After so many uploads that break the database, one by one, it isn't they that are at fault. */
+const strikes = 16;
+
+/**
+ * Takes uploads out of the journal to where they belong. One that fails for itself goes to quarantine, and keeps none
+ * of the others.
+ *
+ * @returns the records that can be kept nowhere in the database
+ * @throws what says that the database doesn't take uploads now
+ */
+export async function applyRecords(
+  deps: ApplyDeps,
+  records: readonly Json[],
+): Promise<readonly Json[]> {
+  const { entries, unreadable } = readEntries(records);
+  for (const _ of unreadable) deps.log.error({}, "an upload in the journal can't be read here");
+  const settled = await placeAll(deps, entries);
+  // The database may have refused one, too late to be waited for, before it was there what it refers to.
+  const stored = entries.filter((_, at) => settled[at]!.ok);
+  await releaseUploads(deps.db, stored.map(({ uplink }) => uplink.id));
+  const unkept = entries.filter(({ uplink: { id, path, format } }, at) => {
+    const one = settled[at]!;
+    if (one.ok || !(one.error instanceof Unkept)) return false;
+    deps.log.error({ err: one.error, id, path, format }, "an upload can be kept in no table");
+    return true;
+  });
+  return [...unreadable, ...unkept.map(({ record }) => record)];
+}
+
+function readEntries(records: readonly Json[]): { entries: Entry[]; unreadable: Json[] } {
+  const entries: Entry[] = [];
+  const unreadable: Json[] = [];
+  for (const record of records) {
+    const uplink = fromRecord(record);
+    if (!uplink) {
+      unreadable.push(record);
+      continue;
+    }
+    const content = decode(uplink);
+    if (!("ignored" in content)) entries.push({ record, uplink, content });
+  }
+  return { entries, unreadable };
+}
+
+async function placeAll(
+  { placer }: ApplyDeps,
+  entries: readonly Entry[],
+): Promise<Settled<Written>[]> {
+  const settled = await deadline(applying_ms, placer.place(entries));
+  const failed = settled.find(isPassingOne);
+  if (!failed) return settled;
+  if (!isBroken(failed) || entries.length === 1) throw failed.error;
+  return await placeOneByOne(placer, entries);
+}
+
+/** What breaks the database while it takes others of them fails for itself, and is put into quarantine. */
+async function placeOneByOne(
+  placer: ApplyDeps["placer"],
+  entries: readonly Entry[],
+): Promise<Settled<Written>[]> {
+  const settled: Settled<Written>[] = [];
+  for (const entry of entries) {
+    const [one] = await deadline(applying_ms, placer.place([entry]));
+    settled.push(one!);
+    if (!isPassingOne(one!)) continue;
+    const isEnough = settled.length === Math.min(strikes, entries.length);
+    if (!isBroken(one) || (isEnough && settled.every(isBroken))) throw one.error;
+  }
+  return await Promise.all(
+    settled.map(async (one, at) => (isBroken(one) ? await keep(placer, entries[at]!, one) : one)),
+  );
+}
+
+async function keep(
+  placer: ApplyDeps["placer"],
+  entry: Entry,
+  { error }: { readonly error: unknown },
+): Promise<Settled<Written>> {
+  const kept = await placer.keepSpoilt(entry, error);
+  if (isPassingOne(kept) && kept.error !== error) throw kept.error;
+  return kept;
+}
+
+function isBroken(one: Settled<Written>): one is { ok: false; error: unknown } {
+  return isPassingOne(one) && faultOf(one.error) === "broken";
+}
+
+function isPassingOne(one: Settled<Written>): one is { ok: false; error: unknown } {
+  return !one.ok && isPassing(one.error);
+}
+
+/** Whether an upload may be kept when it is tried again. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof Unkept) return false;
+  return error instanceof Late || error instanceof StaleDirectory || !isInputRefused(error);
+}
