@@ -74,15 +74,16 @@ export function testIngest(
     log = silentLog,
     journal = fullJournal,
     quarantine = { noteKept: () => {} },
+    metrics = openMetrics(),
     patience_ms = 20_000,
-  }: Partial<Pick<IngestDeps, "log" | "journal" | "quarantine" | "patience_ms">> = {},
+  }: Partial<Pick<IngestDeps, "log" | "journal" | "metrics" | "quarantine" | "patience_ms">> = {},
 ): Ingest {
   return new Ingest({
     db,
     settings: { defaultUploadPolicy: "key" },
     log,
     journal,
-    metrics: openMetrics(),
+    metrics,
     quarantine,
     patience_ms,
     identify: async (credentials, receivedAt) =>
