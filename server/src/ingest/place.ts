@@ -7,6 +7,7 @@ import { judge, type Verdict } from "./judge.ts";
 import { Memory } from "./lookup.ts";
 import type { Metrics } from "./metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
+import { refuseOverfull } from "./overfull.ts";
 import { quarantine, type QuarantineDeps } from "./quarantine.ts";
 import { unknownUploadKey, type Refusal } from "./refusal.ts";
 import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
@@ -103,7 +104,8 @@ export class Placer {
     const { memory, writer } = this.#known;
     const version = await memory.version();
     const senders = await identifyAll(this.#deps, arrived);
-    const verdicts = await this.#judge(arrived, senders, memory);
+    const judged = await this.#judge(arrived, senders, memory);
+    const verdicts = await refuseOverfull(writer, judged);
     const written = await writer.write(verdicts.map(readingsOf), version);
     this.#count(written);
     // After the write, and by itself should it fail: what is tried anew for a write may be judged otherwise then, and is

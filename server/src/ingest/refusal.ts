@@ -87,6 +87,14 @@ export const otherLogger = (logger: string) =>
     `this upload key belongs to another logger than ${logger}`,
   );
 
+export const tooManySensors = (cell: number, limit: number) =>
+  new Refusal(
+    "invalid",
+    "too_many_sensors",
+    SensorError.unsupported,
+    `cell ${cell} has ${limit} sensors, and no more are made for it`,
+  );
+
 export const unknownUploadKey = () =>
   new Refusal(
     "unauthenticated",

@@ -6,12 +6,13 @@ import type { Log } from "../lib/log.ts";
 import { recordDeed, type Deed } from "../store/audit.ts";
 import { deleteQuarantined, noteReplay } from "../store/quarantine.ts";
 import type { WholeUpload } from "../store/quarantine-list.ts";
-import { writeReadings, type NewReading, type Written } from "../timeseries/write.ts";
+import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
 import { codecs, type Format } from "./codecs/codecs.ts";
 import { decode } from "./decode.ts";
 import { judge } from "./judge.ts";
 import { lookIn } from "./lookup.ts";
 import type { CreatorDeps } from "./newcomers.ts";
+import { refuseOverfull } from "./overfull.ts";
 import { toReason, type Reason } from "./quarantine.ts";
 import type { Measurement, Sender } from "./uplink.ts";
 
@@ -41,10 +42,11 @@ export async function replay(
   replayer: Replayer,
 ): Promise<Replayed> {
   try {
-    const readings = await place(deps, upload, replayer);
-    const written = await writeReadings(deps.db, readings);
-    await release(deps.db, upload, toDeed(deps, upload, replayer, written, readings));
-    return { written };
+    const writer = new Writer(deps.db);
+    const readings = await place(deps, upload, replayer, writer);
+    const [written] = await writer.write([readings], undefined);
+    await release(deps.db, upload, toDeed(deps, upload, replayer, written!, readings));
+    return { written: written! };
   } catch (error) {
     if (isDatabaseAway(error)) throw error;
     const refused = toReason(error);
@@ -59,6 +61,7 @@ async function place(
   deps: ReplayDeps,
   upload: WholeUpload,
   replayer: Replayer,
+  writer: Writer,
 ): Promise<readonly NewReading[]> {
   const content = decodeQuarantined(upload);
   if ("ignored" in content) return [];
@@ -66,9 +69,8 @@ async function place(
   const measurements = content.measurements.map((one) => underKey(upload, one));
   // What it makes on its way is made now; the readings came when they came.
   const arrival = { sender: replayer, receivedAt: deps.clock() };
-  const [verdict] = await judge({ ...deps, lookup: lookIn(deps.db) }, [
-    { ...arrival, measurements },
-  ]);
+  const verdicts = await judge({ ...deps, lookup: lookIn(deps.db) }, [{ ...arrival, measurements }]);
+  const [verdict] = await refuseOverfull(writer, verdicts);
   if ("refusal" in verdict!) throw verdict.refusal;
   const receivedAt = upload.received_at.getTime() / 1000;
   return verdict!.readings.map((reading) => ({ ...reading, receivedAt }));

@@ -58,6 +58,9 @@ export async function listStreams(db: Db, cellIds: readonly number[]): Promise<S
     .execute();
 }
 
+/** How many sensors a cell has at most. More are no node's, but numbers that someone makes up. */
+export const sensorsPerCell = 1000;
+
 /** What tells the streams of one cell apart. */
 export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
   return `${name}\0${measurement}`;
@@ -86,6 +89,30 @@ export class SensorIds {
   /** A sensor's number, if it is remembered. */
   find(cellId: number, stream: Stream): number | undefined {
     return this.#cells.get(cellId)?.get(streamKey(stream))?.id;
+  }
+
+  /**
+   * Which groups would give a cell more sensors than it may have; all the others fit.
+   *
+   * @returns the cell that is full, by the group's place
+   */
+  async findOverfull(
+    groups: readonly (readonly WantedSensor[])[],
+  ): Promise<ReadonlyMap<number, number>> {
+    await this.#load(groups.flat());
+    const coming = new Map<number, Set<string>>();
+    const overfull = new Map<number, number>();
+    groups.forEach((group, at) => {
+      const missing = group.filter((sensor) => !this.#get(sensor));
+      if (missing.length === 0) return;
+      const withThese = join(coming, missing);
+      const full = [...withThese].find(
+        ([cellId, keys]) => this.#cells.get(cellId)!.size + keys.size > sensorsPerCell,
+      );
+      if (full) overfull.set(at, full[0]);
+      else for (const [cellId, keys] of withThese) coming.set(cellId, keys);
+    });
+    return overfull;
   }
 
   /** @returns ids in the order of `wanted` */
@@ -128,6 +155,19 @@ export class SensorIds {
       this.#cells.get(cell_id)?.set(streamKey(stream), { id, dataType });
     this.#remembered += rows.length;
   }
+}
+
+/** Of the cells that some sensors are of: these, and what comes for them already. */
+function join(
+  coming: ReadonlyMap<number, ReadonlySet<string>>,
+  sensors: readonly WantedSensor[],
+): Map<number, Set<string>> {
+  const byCell = Map.groupBy(sensors, ({ cellId }) => cellId);
+  const joined = [...byCell].map(([cellId, some]): [number, Set<string>] => {
+    const keys = some.map(({ stream }) => streamKey(stream));
+    return [cellId, new Set([...(coming.get(cellId) ?? []), ...keys])];
+  });
+  return new Map(joined);
 }
 
 interface KnownSensor {

@@ -60,6 +60,17 @@ export class Writer {
   }
 
   /**
+   * Which groups of readings would give a cell more sensors than it may have; all the others fit.
+   *
+   * @returns the cell that is full, by the group's place
+   */
+  async findOverfull(
+    groups: readonly (readonly NewReading[])[],
+  ): Promise<ReadonlyMap<number, number>> {
+    return await this.#sensors.findOverfull(groups);
+  }
+
+  /**
    * Stores groups of readings, all or none, in one transaction. Answers after the commit.
    *
    * @param version the directory's version by which the readings were judged; undefined when that doesn't matter
