@@ -2,6 +2,7 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import { startEmbedded } from "../server/src/db/embedded.ts";
@@ -39,6 +40,7 @@ export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Pro
     });
     try {
       const port = await readPort(server);
+      await untilReady(port);
       return await withDatabase(dataDir, async (databaseUrl, sql) => {
         const backend = {
           port,
@@ -89,6 +91,12 @@ async function readPort(server: ChildProcess): Promise<number> {
     if (port !== undefined) return Number(port);
   }
   throw new Error("the backend ended before it listened");
+}
+
+/** It listens before its database has started, where that takes long. */
+async function untilReady(port: number): Promise<void> {
+  const ask = async () => await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+  while (!(await ask())?.ok) await sleep(50);
 }
 
 async function stop(server: ChildProcess): Promise<void> {

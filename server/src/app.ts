@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
-import { checkServer } from "./db/connect.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { openMetrics } from "./ingest/metrics.ts";
@@ -14,6 +13,7 @@ import { systemClock } from "./lib/clock.ts";
 import { deadline, Late } from "./lib/deadline.ts";
 import { every } from "./lib/every.ts";
 import { Journal } from "./lib/journal.ts";
+import type { Log } from "./lib/log.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import type { ServerDeps } from "./resources/deps.ts";
 import { identifySender } from "./resources/sender.ts";
@@ -37,8 +37,8 @@ const closing_ms = 3000;
 export interface App {
   /** http://host:port, without a slash at its end. */
   readonly url: string;
-  /** A cell and logger to try an upload with, if there is an open cell. */
-  readonly example: Example | undefined;
+  /** A cell and logger to try an upload with, if there is an open cell: told once the database is ready. */
+  readonly example: Promise<Example | undefined>;
   close(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
       journal,
       identify: (credentials, receivedAt) =>
         identifySender({ db: database.writes }, credentials, receivedAt),
-      probe: async () => await probe(database),
+      probe: async () => await checkUp(database),
     },
     !database.isReady(),
   );
@@ -86,6 +86,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     ingest,
     journal,
     metrics,
+    probe: database,
     db: database.db,
     reads: database.reads,
     ttn: config.ttn && new TtnClient(config.ttn, logger),
@@ -110,14 +111,12 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     }
   };
   try {
-    if (config.demo && database.isReady()) await createDemo(database.db);
+    const example = offerExample(config, database, logger);
+    // Who is told where we listen may upload to it at once.
+    if (database.isReady()) await example;
     await server.listen({ port: config.port, host: config.host });
     const { port } = server.addresses()[0] as AddressInfo;
-    return {
-      url: formatUrl(config.host, port),
-      example: database.isReady() ? await findExample(database.db) : undefined,
-      close,
-    };
+    return { url: formatUrl(config.host, port), example, close };
   } catch (error) {
     await close();
     if (isPortTaken(error)) throw portTaken({ port: config.port, host: config.host });
@@ -125,12 +124,27 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   }
 }
 
-const notReady = defineError("unavailable", "database_not_ready", "the database isn't ready yet");
+const notUp = defineError("unavailable", "database_not_up", "the database doesn't answer");
 
-/** Answers once the database can take uploads. */
-async function probe(database: AwaitedDatabase): Promise<void> {
-  if (!database.isReady()) throw notReady();
-  await checkServer(database.db);
+/** @throws KnownError while the database can't take uploads */
+async function checkUp(database: AwaitedDatabase): Promise<void> {
+  if (!(await database.isUp())) throw notUp();
+}
+
+/** What a new user is shown to begin with, once the database is ready. */
+async function offerExample(
+  { demo }: Config,
+  database: AwaitedDatabase,
+  log: Log,
+): Promise<Example | undefined> {
+  if (!(await database.whenReady())) return undefined;
+  try {
+    if (demo) await createDemo(database.db);
+    return await findExample(database.db);
+  } catch (error) {
+    log.warn({ err: error }, "there is no cell to try an upload with");
+    return undefined;
+  }
 }
 
 async function inTime(act: Promise<unknown>): Promise<void> {

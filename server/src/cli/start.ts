@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { openApp, type App } from "../app.ts";
 import { loadConfig } from "../config.ts";
+import type { Example } from "../store/demo.ts";
 import { openLogger } from "./log.ts";
 
 const impatience_ms = 2000;
@@ -16,6 +17,8 @@ export const startCommand = new Command("start")
     const stopped = stopSignal();
     const app = await openApp(config, openLogger(config.logLevel));
     console.log(greet(app, config.host));
+    const example = await Promise.race([app.example, stopped]);
+    if (example) console.log(tryIt(app.url, example));
     await stopped;
     console.log("Stopping …");
     await app.close();
@@ -39,15 +42,14 @@ function stopSignal(): Promise<void> {
   });
 }
 
-function greet({ url, example }: App, host: string): string {
+function greet({ url }: App, host: string): string {
   const lines = [`ents-backend listens on ${url}`];
   if (["127.0.0.1", "localhost", "::1"].includes(host))
     lines.push("(for this machine only; HOST=0.0.0.0 opens it to the network, and so to nodes)");
-  if (example) lines.push("", ...tryIt(url, example));
   return lines.join("\n");
 }
 
-function tryIt(url: string, { cellId, loggerId }: NonNullable<App["example"]>): string[] {
+function tryIt(url: string, { cellId, loggerId }: Example): string {
   const ts = Math.floor(Date.now() / 1000);
   const reading = {
     type: "power",
@@ -57,10 +59,11 @@ function tryIt(url: string, { cellId, loggerId }: NonNullable<App["example"]>): 
     data: { voltage: 0.85, current: 0.00012 },
   };
   return [
+    "",
     "Upload a reading (0.85 V, 120 µA), and read it back (mV, µA, µW):",
     "",
     `  curl -i ${url}/api/sensor/ -H 'Content-Type: application/json' -d '${JSON.stringify(reading)}'`,
     `  curl '${url}/api/power/${cellId}?resample=none'`,
     "",
-  ];
+  ].join("\n");
 }

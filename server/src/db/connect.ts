@@ -39,9 +39,18 @@ const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0 };
 /**
  * Opens a pool of connections. Nothing is connected before the first query; close with `db.destroy()`.
  *
- * @param url postgres://…
+ * @param url postgres://…, or what answers it once there is a server: as long as that fails, queries fail with its error
  */
-export function connect(url: string, log: Log, limits: PoolLimits = usualLimits): Db {
+export function connect(
+  url: string | (() => string),
+  log: Log,
+  limits: PoolLimits = usualLimits,
+): Db {
+  const pool = async () => openPool(typeof url === "string" ? url : url(), log, limits);
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+function openPool(url: string, log: Log, limits: PoolLimits): Pool {
   const pool = new Pool({
     connectionString: url,
     application_name: "ents-backend",
@@ -60,7 +69,7 @@ export function connect(url: string, log: Log, limits: PoolLimits = usualLimits)
   // it is idle and by the connection while it is between two statements; unheard, it would end the process.
   pool.on("error", onError);
   pool.on("connect", (client) => client.on("error", onError));
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return pool;
 }
 
 /** What is acknowledged is on the disk, whatever the server does for others; one that promises more keeps to it. */

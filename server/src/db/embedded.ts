@@ -19,10 +19,17 @@ export interface EmbeddedDatabase {
  * Starts the embedded database, or joins it where another process has started it. From then on it's
  * kept up: when the server goes away it comes back at the same URL.
  */
-export async function startEmbedded(options: {
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+  return await startPrepared(await prepareEmbedded(options));
+}
+
+export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log: Log;
-}): Promise<EmbeddedDatabase> {
+}
+
+/** What comes before its start: there are its files, made where there were none, and a way to run it. */
+export async function prepareEmbedded(options: EmbeddedOptions): Promise<Site> {
   const { log } = options;
   const [binaries, layout] = await Promise.all([findBinaries(), openLayout(options.dataDir)]);
   const launcher = await chooseLauncher({
@@ -31,8 +38,12 @@ export async function startEmbedded(options: {
     cluster: layout.cluster,
   });
   const password = await prepareCluster({ layout, initdb: binaries.initdb, launcher, log });
-  const site = { layout, launcher, postgres: binaries.postgres, password, log };
-  return new KeptDatabase(site, await attach(site));
+  return { layout, launcher, postgres: binaries.postgres, password, log };
+}
+
+/** The start itself, which takes long where there is much to recover. @param signal ends it */
+export async function startPrepared(site: Site, signal?: AbortSignal): Promise<EmbeddedDatabase> {
+  return new KeptDatabase(site, await attach(site, { ...(signal && { signal }) }));
 }
 
 class KeptDatabase implements EmbeddedDatabase {

@@ -1,16 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { deadline, Late } from "../lib/deadline.ts";
 import type { Log } from "../lib/log.ts";
 import { checkServer, connect, type Db, type PoolLimits } from "./connect.ts";
-import { startEmbedded } from "./embedded.ts";
 import { isDatabaseAway } from "./fault.ts";
 import { migrate } from "./migrate.ts";
-
-export interface DatabaseOptions {
-  /** Undefined: the embedded server in `dataDir`. */
-  readonly databaseUrl: string | undefined;
-  readonly dataDir: string;
-  readonly log: Log;
-}
+import { DatabaseProbe } from "./probe.ts";
+import { findServer, type DatabaseServer, type ServerOptions } from "./server.ts";
 
 const readLimits: PoolLimits = { connections: 4, statementTimeout_ms: 60_000 };
 
@@ -38,8 +33,10 @@ export interface OpenDatabase extends Connections {
  *
  * @throws KnownError when it can't be reached or started
  */
-export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
-  const connections = await connectTo(options);
+export async function openDatabase(options: ServerOptions): Promise<OpenDatabase> {
+  const server = await findServer(options);
+  await server.start();
+  const connections = connectTo(server, options.log);
   try {
     return { ...connections, migrated: await prepare(connections, options) };
   } catch (error) {
@@ -51,45 +48,94 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
 export interface AwaitedDatabase extends Connections {
   /** Whether it has been reached, and is in its newest form. */
   isReady(): boolean;
+  /** Waits for that; answers false when it is closed before. */
+  whenReady(): Promise<boolean>;
+  /** Whether it is ready and answers at this moment; answers soon in any case. */
+  isUp(): Promise<boolean>;
 }
 
+/** How long the embedded server's start is waited for: after a crash it may take minutes, in which uploads come. */
+const start_ms = 1000;
 const retry_ms = 1000;
 /** How many tries in vain are told once. */
 const quietTries = 30;
 
 /**
- * The same for who has something to do without it: a database that can't be reached is waited for, and goes on being
- * tried until it is there.
+ * The same for who has something to do without it: a database that can't be reached, or takes long to start, is waited
+ * for, and goes on being tried until it is there.
  *
  * @throws KnownError when it can't be started, doesn't let us in, or is too old
  */
-export async function awaitDatabase(options: DatabaseOptions): Promise<AwaitedDatabase> {
-  const connections = await connectTo(options);
+export async function awaitDatabase(options: ServerOptions): Promise<AwaitedDatabase> {
+  const server = await findServer(options);
+  const connections = connectTo(server, options.log);
+  const probe = new DatabaseProbe(server.url);
   const closing = new AbortController();
-  let ready = false;
+  const readiness = new Readiness();
   const attempt = async (): Promise<void> => {
+    await server.start(closing.signal);
     await prepare(connections, options);
-    ready = true;
+    readiness.settle(true);
   };
-  let trying = Promise.resolve();
-  try {
-    await attempt();
-  } catch (error) {
-    if (!(error instanceof Error && isUnreachable(error.cause))) {
+  const trying = await tryFirst(server, attempt, options.log, closing.signal).catch(
+    async (error: unknown) => {
       await connections.close();
       throw error;
-    }
-    trying = keepTrying(attempt, error, options.log, closing.signal);
-  }
+    },
+  );
   return {
     ...connections,
-    isReady: () => ready,
+    isReady: () => readiness.isReady,
+    whenReady: async () => await readiness.settled,
+    isUp: async () => readiness.isReady && (await probe.isUp()),
     async close() {
       closing.abort();
-      await trying;
-      await connections.close();
+      await trying.done;
+      readiness.settle(false);
+      await Promise.all([probe.close(), connections.close()]);
     },
   };
+}
+
+/** Something that may become ready once, unless it is given up. */
+class Readiness {
+  readonly #settled = Promise.withResolvers<boolean>();
+  isReady = false;
+
+  get settled(): Promise<boolean> {
+    return this.#settled.promise;
+  }
+
+  settle(isReady: boolean): void {
+    this.isReady ||= isReady;
+    this.#settled.resolve(isReady);
+  }
+}
+
+/**
+ * Tries to open the database, and leaves it at trying where it isn't there or takes long.
+ *
+ * @returns what goes on; it never fails
+ * @throws what won't end by itself
+ */
+async function tryFirst(
+  server: DatabaseServer,
+  attempt: () => Promise<void>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ readonly done: Promise<void> }> {
+  const started = server.start(signal);
+  try {
+    await deadline(start_ms, started);
+    await attempt();
+    return { done: Promise.resolve() };
+  } catch (error) {
+    const isSlow = error instanceof Late;
+    if (!isSlow && !(error instanceof Error && isUnreachable(error.cause))) throw error;
+    if (isSlow) log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
+    const first = isSlow ? started.then(attempt) : Promise.reject(error);
+    return { done: first.catch((reason) => keepTrying(attempt, reason, log, signal)) };
+  }
 }
 
 /** A server that is there and doesn't let us in won't do so by itself. Source: PostgreSQL's error codes 28 and 3D. */
@@ -118,24 +164,22 @@ async function keepTrying(
   }
 }
 
-async function connectTo({ databaseUrl, dataDir, log }: DatabaseOptions): Promise<Connections> {
-  const embedded = databaseUrl === undefined ? await startEmbedded({ dataDir, log }) : undefined;
-  const url = embedded?.url ?? databaseUrl!;
-  const db = connect(url, log);
-  const reads = connect(url, log, readLimits);
-  const writes = connect(url, log, writeLimits);
+function connectTo(server: DatabaseServer, log: Log): Connections {
+  const db = connect(server.url, log);
+  const reads = connect(server.url, log, readLimits);
+  const writes = connect(server.url, log, writeLimits);
   return {
     db,
     reads,
     writes,
     async close() {
       await Promise.all([db.destroy(), reads.destroy(), writes.destroy()]);
-      await embedded?.stop();
+      await server.stop();
     },
   };
 }
 
-async function prepare({ db }: Connections, { log }: DatabaseOptions): Promise<string[]> {
+async function prepare({ db }: Connections, { log }: ServerOptions): Promise<string[]> {
   await checkServer(db);
   return await migrate(db, log);
 }

@@ -1,36 +1,56 @@
-import { sql } from "kysely";
+import { Socket } from "node:net";
+import { Pool } from "pg";
 import { deadline } from "../lib/deadline.ts";
-import type { Db } from "./connect.ts";
 
 /** Whoever asks gets an answer within that time. */
 const patience_ms = 500;
-/** A question that is open for longer is believed to be lost, with the connection that it went over. */
-const lost_ms = 10_000;
 
-/** Finds out whether a database answers, however many ask and however dead it is: one question is open at a time. */
+/**
+ * Finds out whether a database answers, however many ask and however dead it is: one question is open at a time, over a
+ * connection of its own, which is cut when the answer doesn't come soon.
+ */
 export class DatabaseProbe {
-  readonly #db: Db;
+  readonly #url: () => string;
+  #pool: Pool | undefined;
+  #socket: Socket | undefined;
   #open: Promise<boolean> | undefined;
 
-  constructor(db: Db) {
-    this.#db = db;
+  /** @param url postgres://…; fails while there is none */
+  constructor(url: () => string) {
+    this.#url = url;
   }
 
   /** @returns false also when the answer doesn't come soon */
   async isUp(): Promise<boolean> {
-    this.#open ??= inTime(lost_ms, ask(this.#db)).finally(() => (this.#open = undefined));
-    return await inTime(patience_ms, this.#open);
+    this.#open ??= this.#ask().finally(() => (this.#open = undefined));
+    return await this.#open;
   }
-}
 
-async function ask(db: Db): Promise<boolean> {
-  return await sql`select 1`.execute(db).then(
-    () => true,
-    () => false,
-  );
-}
+  async close(): Promise<void> {
+    this.#socket?.destroy();
+    await this.#pool?.end();
+  }
 
-/** What a promise says, or false when it doesn't say it in time. */
-async function inTime(limit_ms: number, said: Promise<boolean>): Promise<boolean> {
-  return await deadline(limit_ms, said).catch(() => false);
+  async #ask(): Promise<boolean> {
+    try {
+      this.#pool ??= this.#openPool();
+      await deadline(patience_ms, this.#pool.query("select 1"));
+      return true;
+    } catch {
+      // The pool forgets a connection that breaks, and makes another one for the next question.
+      this.#socket?.destroy();
+      return false;
+    }
+  }
+
+  #openPool(): Pool {
+    const pool = new Pool({
+      connectionString: this.#url(),
+      application_name: "ents-backend (probe)",
+      max: 1,
+      connectionTimeoutMillis: patience_ms,
+      stream: () => (this.#socket = new Socket()),
+    });
+    return pool.on("error", () => undefined);
+  }
 }

@@ -18,7 +18,7 @@ export interface ReadingDeps extends DoorDeps {
 }
 
 /** What the resources need of the rest of the product; each asks for the part it uses. */
-export interface ServerDeps extends ReadingDeps, AuthDeps, Pick<ReadyzDeps, "journal"> {
+export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly logger: FastifyBaseLogger;
   readonly log: Log;
   readonly metrics: Metrics;

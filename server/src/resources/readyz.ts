@@ -5,7 +5,7 @@ import type { Aside } from "../lib/journal-aside.ts";
 import type { Depth } from "../lib/journal-directory.ts";
 
 export interface ReadyzDeps {
-  readonly probe: DatabaseProbe;
+  readonly probe: Pick<DatabaseProbe, "isUp">;
   /** What holds uploads on disk. Undefined: nothing does. */
   readonly journal?: {
     depth(): Pick<Depth, "records" | "bytes">;

@@ -2,7 +2,6 @@ import formbody from "@fastify/formbody";
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyInstance } from "fastify";
 import { redactPath } from "../auth/keys.ts";
-import { DatabaseProbe } from "../db/probe.ts";
 import { defineError } from "../lib/errors.ts";
 import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
 import { apiKey } from "./api-key.ts";
@@ -153,9 +152,8 @@ async function registerOperation(
   { deps }: { deps: ServerDeps },
 ): Promise<void> {
   refuseNodes(app);
-  const probe = new DatabaseProbe(deps.db);
-  app.register(readyz, { deps: { ...deps, probe } });
-  app.register(metrics, { deps: { ...deps, probe } });
+  app.register(readyz, { deps });
+  app.register(metrics, { deps });
 }
 
 /** A node has room for an answer of few bytes: it is refused where others are answered more. */

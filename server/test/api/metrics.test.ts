@@ -38,6 +38,8 @@ describe("GET /metrics", () => {
       "ents_journal_bytes 0",
       "ents_journal_appended_total 0",
       "ents_journal_applied_total 0",
+      "ents_journal_unkept_total 0",
+      "ents_journal_aside_bytes 0",
       "ents_quarantine_uploads 0",
       "ents_quarantine_bytes 0",
       "ents_quarantine_evicted_total 0",

@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { FastifyInstance, LightMyRequestResponse } from "fastify";
+import { sql } from "kysely";
 import { connect, type Db } from "../../src/db/connect.ts";
+import { DatabaseProbe } from "../../src/db/probe.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { testDeps, useApi } from "../support/api.ts";
 import { openJournal, useDirectories } from "../support/journal.ts";
@@ -53,8 +55,10 @@ describe("GET /readyz", () => {
   });
 
   it("answers soon while the database hangs, and asks it once, however many ask", async () => {
-    const { db, connections } = await hangingDatabase();
-    const app = serverOf(db);
+    const { url, sockets } = await hangingDatabase();
+    const probe = new DatabaseProbe(() => url);
+    closers.push(async () => await probe.close());
+    const app = serverOf(connect(url, silentLog), probe);
     const begin = performance.now();
     const responses = await Promise.all(Array.from({ length: 50 }, () => app.inject("/readyz")));
     const again = await app.inject("/readyz");
@@ -62,29 +66,61 @@ describe("GET /readyz", () => {
     expect(new Set([...responses, again].map(({ statusCode }) => statusCode))).toEqual(
       new Set([503]),
     );
-    expect(connections.length).toBe(1);
-    for (const socket of connections) socket.destroy();
+    // Once for all, once again, and neither is left open.
+    expect(sockets.length).toBe(2);
+    await expect.poll(() => sockets.every(({ closed }) => closed)).toBe(true);
+  });
+
+  it("asks over one connection, however often it asks, and over another one when that was cut", async () => {
+    const probe = new DatabaseProbe(() => api.databaseUrl);
+    closers.push(async () => await probe.close());
+    const countProbes = async () => {
+      const { rows } = await sql<{ pid: number }>`select pid from pg_stat_activity
+        where application_name = 'ents-backend (probe)'`.execute(api.db);
+      return rows.map(({ pid }) => pid);
+    };
+    expect([await probe.isUp(), await probe.isUp()]).toEqual([true, true]);
+    const [pid, ...others] = await countProbes();
+    expect(others).toEqual([]);
+    await sql`select pg_terminate_backend(${pid}::int, 5000)`.execute(api.db);
+    await expect.poll(() => probe.isUp()).toBe(true);
+    expect(await countProbes()).toHaveLength(1);
+  });
+
+  it("says that files of the journal are kept aside", async () => {
+    const path = newDirectory();
+    const journal = await openJournal(path);
+    closers.push(async () => await journal.close());
+    const app = buildServer({ ...testDeps(api.db, () => api.now), journal });
+    closers.push(async () => await app.close());
+    await journal.append("of no use");
+    await journal.drain(async (records) => records);
+    expect((await app.inject("/readyz")).json()).toMatchObject({ journal: { ...empty, aside: 1 } });
+    expectRoom(await askAsNode(app));
+    const { body } = await app.inject("/metrics");
+    expect(body).toMatch(new RegExp(`^ents_journal_aside_bytes ${journal.aside().bytes}$`, "m"));
   });
 });
 
-function serverOf(db: Db): FastifyInstance {
-  const app = buildServer(testDeps(db, () => 0));
+function serverOf(db: Db, probe = testDeps(db, () => 0).probe): FastifyInstance {
+  const app = buildServer({ ...testDeps(db, () => 0), probe });
   closers.push(async () => await db.destroy());
   closers.push(async () => await app.close());
   return app;
 }
 
 /** A database that takes connections and says nothing. */
-async function hangingDatabase(): Promise<{ db: Db; connections: Socket[] }> {
-  const connections: Socket[] = [];
-  const server = createServer((socket) => connections.push(socket)).listen(0, "127.0.0.1");
+async function hangingDatabase(): Promise<{ url: string; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => sockets.push(socket.on("error", () => {}).resume()));
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   closers.push(async () => {
     server.close();
     await once(server, "close");
   });
   const { port } = server.address() as AddressInfo;
-  return { db: connect(`postgres://nobody@127.0.0.1:${port}/nowhere`, silentLog), connections };
+  return { url: `postgres://nobody@127.0.0.1:${port}/nowhere`, sockets };
 }
 
 async function askAsNode(app: FastifyInstance): Promise<LightMyRequestResponse> {

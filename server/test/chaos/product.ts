@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import { readLockFile } from "../../src/db/postmaster.ts";
+import { untilReady } from "../support/ready.ts";
 
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
 const execute = promisify(execFile);
@@ -19,6 +19,8 @@ export class Product {
   #server: ChildProcess | undefined;
   /** http://host:port of the latest start, without a slash at its end. */
   url = "";
+  /** What the latest start has printed. */
+  output = "";
 
   private constructor(directory: string, databaseUrl: string | undefined) {
     this.directory = directory;
@@ -38,21 +40,37 @@ export class Product {
     return this.#server?.exitCode === null && this.#server.signalCode === null;
   }
 
-  /** Starts the server; answers how long it took until it listened, in ms. */
+  /** Starts the server; answers how long it took until it listened and had its database, in ms. */
   async start(): Promise<number> {
     const began = performance.now();
+    await this.launch();
+    await untilReady(this.url);
+    return performance.now() - began;
+  }
+
+  /** Starts the server; answers when it listens, be its database there or not. */
+  async launch(): Promise<void> {
     const server = spawn(process.execPath, [program, "start"], {
       env: this.#environment(),
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#server = server;
-    for await (const line of createInterface({ input: server.stdout })) {
-      const url = /listens on http:\/\/localhost:(\d+)/.exec(line)?.[1];
-      if (url === undefined) continue;
-      this.url = `http://127.0.0.1:${url}`;
-      return performance.now() - began;
+    this.output = "";
+    server.stdout.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    const listening = /listens on http:\/\/localhost:(\d+)/;
+    while (!listening.test(this.output)) {
+      await Promise.race([once(server.stdout, "data"), once(server, "exit")]);
+      if (!this.isAlive) throw new Error("the server didn't start");
     }
-    throw new Error("the server didn't start");
+    this.url = `http://127.0.0.1:${listening.exec(this.output)![1]}`;
+  }
+
+  /** Asks the server to stop; answers its exit code. */
+  async stop(): Promise<number | null> {
+    const ended = once(this.#server!, "exit");
+    this.#server!.kill("SIGTERM");
+    const [code] = (await ended) as [number | null];
+    return code;
   }
 
   /** Ends the server without a word. */
@@ -119,10 +137,7 @@ export class Product {
   async discard(): Promise<void> {
     // A database whose server was killed for good is stopped by a start of its own.
     if (!this.isAlive) await this.start().catch(() => undefined);
-    if (this.isAlive) {
-      this.#server!.kill("SIGTERM");
-      await once(this.#server!, "exit");
-    }
+    if (this.isAlive) await this.stop();
     await rm(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { untilReady } from "../support/ready.ts";
 
 const bin = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
 
@@ -33,7 +34,9 @@ async function start() {
   running.push(child);
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /listens on (\S+)/.exec(line)?.[1];
-    if (url) return { child, dataDir, url };
+    if (!url) continue;
+    await untilReady(url);
+    return { child, dataDir, url };
   }
   throw new Error("the server didn't start");
 }

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll } from "vitest";
+import { untilReady } from "../support/ready.ts";
 
 const program = resolve("server/bin/ents-backend.js");
 const execute = promisify(execFile);
@@ -59,6 +60,7 @@ export function useBackend(): Backend {
       stdio: ["ignore", "pipe", "inherit"],
     });
     url = await readUrl(server);
+    await untilReady(url);
   });
   afterAll(async () => {
     if (server.exitCode === null) {

@@ -35,6 +35,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
   return {
     db,
     reads: db,
+    probe: { isUp: async () => await checkServer(db).then(() => true, () => false) },
     clock,
     ingest: testIngest(db),
     log: silentLog,

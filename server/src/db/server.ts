@@ -1,0 +1,48 @@
+import type { Log } from "../lib/log.ts";
+import { prepareEmbedded, startPrepared, type EmbeddedDatabase } from "./embedded.ts";
+
+/** The server that a database is on. */
+export interface DatabaseServer {
+  /** postgres://… @throws what says that it is starting, as long as it hasn't started for the first time */
+  readonly url: () => string;
+  /** Starts it where it is ours. @throws KnownError when it doesn't start, whatever the signal ends it by */
+  readonly start: (signal?: AbortSignal) => Promise<void>;
+  /** Stops it where it is ours and nobody else uses it. */
+  readonly stop: () => Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Undefined: the embedded server in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly dataDir: string;
+  readonly log: Log;
+}
+
+/** @throws KnownError when it is the embedded one and there is no way to start it */
+export async function findServer({
+  databaseUrl,
+  dataDir,
+  log,
+}: ServerOptions): Promise<DatabaseServer> {
+  if (databaseUrl !== undefined)
+    return { url: () => databaseUrl, start: async () => {}, stop: async () => {} };
+  const site = await prepareEmbedded({ dataDir, log });
+  let embedded: EmbeddedDatabase | undefined;
+  return {
+    url() {
+      if (!embedded) throw startingUp();
+      return embedded.url;
+    },
+    async start(signal) {
+      embedded ??= await startPrepared(site, signal);
+    },
+    async stop() {
+      await embedded?.stop();
+    },
+  };
+}
+
+/** As a server says it that one can connect to already. Source: PostgreSQL's error codes. */
+function startingUp(): Error {
+  return Object.assign(new Error("the database is starting up"), { code: "57P03" });
+}
