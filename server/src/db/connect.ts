@@ -57,7 +57,7 @@ function openPool(url: string, log: Log, limits: PoolLimits): Pool {
     max: limits.connections,
     statement_timeout: limits.statementTimeout_ms,
     connectionTimeoutMillis: 5_000,
-    onConnect: commitDurably,
+    verify: (client, done) => void commitDurably(client).then(() => done(), done),
     // A host that goes without a word would hold its connections for ever.
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

@@ -132,7 +132,8 @@ async function tryFirst(
   } catch (error) {
     const isSlow = error instanceof Late;
     if (!isSlow && !(error instanceof Error && isUnreachable(error.cause))) throw error;
-    if (isSlow) log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
+    if (isSlow)
+      log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
     const first = isSlow ? started.then(attempt) : Promise.reject(error);
     return { done: first.catch((reason) => keepTrying(attempt, reason, log, signal)) };
   }

@@ -43,7 +43,10 @@ export async function applyRecords(
   const settled = await placeAll(deps, entries);
   // The database may have refused one, too late to be waited for, before it was there what it refers to.
   const stored = entries.filter((_, at) => settled[at]!.ok);
-  await releaseUploads(deps.db, stored.map(({ uplink }) => uplink.id));
+  await releaseUploads(
+    deps.db,
+    stored.map(({ uplink }) => uplink.id),
+  );
   const unkept = entries.filter(({ uplink: { id, path, format } }, at) => {
     const one = settled[at]!;
     if (one.ok || !(one.error instanceof Unkept)) return false;

@@ -150,9 +150,7 @@ export class Placer {
   ): Promise<Settled<Written>[]> {
     const refused = arrived.flatMap((one, at) => {
       const verdict = verdicts[at]!;
-      return "refusal" in verdict
-        ? [{ ...one, sender: senders[at]!, error: verdict.refusal }]
-        : [];
+      return "refusal" in verdict ? [{ ...one, sender: senders[at]!, error: verdict.refusal }] : [];
     });
     if (refused.length === 0) return [];
     try {

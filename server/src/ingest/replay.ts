@@ -69,7 +69,9 @@ async function place(
   const measurements = content.measurements.map((one) => underKey(upload, one));
   // What it makes on its way is made now; the readings came when they came.
   const arrival = { sender: replayer, receivedAt: deps.clock() };
-  const verdicts = await judge({ ...deps, lookup: lookIn(deps.db) }, [{ ...arrival, measurements }]);
+  const verdicts = await judge({ ...deps, lookup: lookIn(deps.db) }, [
+    { ...arrival, measurements },
+  ]);
   const [verdict] = await refuseOverfull(writer, verdicts);
   if ("refusal" in verdict!) throw verdict.refusal;
   const receivedAt = upload.received_at.getTime() / 1000;

@@ -41,7 +41,10 @@ export class Journal {
     const directory = await JournalDirectory.open(path, options.clock);
     const { files, bytes } = directory.aside();
     if (files > 0)
-      options.log.warn({ path, files, bytes }, "files of the journal were kept aside, to be looked at");
+      options.log.warn(
+        { path, files, bytes },
+        "files of the journal were kept aside, to be looked at",
+      );
     return new Journal(directory, options);
   }
 

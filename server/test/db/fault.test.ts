@@ -61,8 +61,13 @@ describe("what a failed statement says", () => {
   it("a connection that is cut, or closed by ourselves: away", async () => {
     const db = elsewhere(() => undefined);
     const errors = [
-      await sql`select pg_terminate_backend(pg_backend_pid())`.execute(db).catch((error: unknown) => error),
-      await db.destroy().then(() => sql`select 1`.execute(db)).catch((error: unknown) => error),
+      await sql`select pg_terminate_backend(pg_backend_pid())`
+        .execute(db)
+        .catch((error: unknown) => error),
+      await db
+        .destroy()
+        .then(() => sql`select 1`.execute(db))
+        .catch((error: unknown) => error),
     ];
     expect(errors.map(faultOf)).toEqual(["away", "away"]);
   });

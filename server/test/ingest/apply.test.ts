@@ -68,6 +68,10 @@ function newPlacer(identify: PlaceDeps["identify"] = async () => ({ kind: "nobod
   });
 }
 
+const fail = (error: unknown) => async () => {
+  throw error;
+};
+
 /** Has a server that begins with these records in its journal apply them; answers what it did. */
 async function apply(records: readonly Json[]) {
   const path = newDirectory();
@@ -171,10 +175,6 @@ describe("an upload that is refused beside one that is stored", () => {
 });
 
 describe("an upload whose sender can't be found out", () => {
-  const fail = (error: unknown) => async () => {
-    throw error;
-  };
-
   it("isn't taken for nobody's: it is in quarantine, and those beside it are stored", async () => {
     const cellId = await newCell(api);
     const error = new TypeError("no such credentials");
@@ -187,7 +187,9 @@ describe("an upload whose sender can't be found out", () => {
       settled = await newPlacer(fail(error)).place(arrived);
     });
     expect(settled).toMatchObject([{ ok: false, error }, { ok: true }]);
-    expect(kept).toMatchObject([{ code: "internal_error", body: Buffer.from(arrived[0]!.uplink.payload) }]);
+    expect(kept).toMatchObject([
+      { code: "internal_error", body: Buffer.from(arrived[0]!.uplink.payload) },
+    ]);
   });
 
   it("waits in the journal while the database lacks what that takes, and is judged when it has it", async () => {

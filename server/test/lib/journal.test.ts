@@ -139,7 +139,10 @@ describe("a journal", () => {
     expect(await filesIn(path)).toEqual([`${name}.unkept`]);
     expect(journal.aside()).toEqual({ files: 1, bytes: (await stat(file)).size });
     expect(told).toEqual(
-      [1, 1].map((count) => [{ file, records: count }, expect.stringContaining("can't be applied")]),
+      [1, 1].map((count) => [
+        { file, records: count },
+        expect.stringContaining("can't be applied"),
+      ]),
     );
     await journal.close();
     expect(await reopened(path)).toEqual([]);

@@ -61,7 +61,9 @@ async function place(placer: Placer, ...measurements: Measurement[]): Promise<vo
 
 async function readingsIn(db: Db) {
   const { rows } = await sql<{ name: string; value: number }>`
-    select name, value from reading join sensor on sensor.id = sensor_id order by value`.execute(db);
+    select name, value from reading join sensor on sensor.id = sensor_id order by value`.execute(
+    db,
+  );
   return rows.map(({ name, value }) => [name, value]);
 }
 

@@ -35,7 +35,13 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
   return {
     db,
     reads: db,
-    probe: { isUp: async () => await checkServer(db).then(() => true, () => false) },
+    probe: {
+      isUp: async () =>
+        await checkServer(db).then(
+          () => true,
+          () => false,
+        ),
+    },
     clock,
     ingest: testIngest(db),
     log: silentLog,
