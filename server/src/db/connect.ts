@@ -57,7 +57,7 @@ function openPool(url: string, log: Log, limits: PoolLimits): Pool {
     max: limits.connections,
     statement_timeout: limits.statementTimeout_ms,
     connectionTimeoutMillis: 5_000,
-    verify: (client, done) => void commitDurably(client).then(() => done(), done),
+    verify: commitDurably,
     // A host that goes without a word would hold its connections for ever.
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -73,9 +73,10 @@ function openPool(url: string, log: Log, limits: PoolLimits): Pool {
 }
 
 /** What is acknowledged is on the disk, whatever the server does for others; one that promises more keeps to it. */
-async function commitDurably(client: ClientBase): Promise<void> {
-  await client.query(`select set_config('synchronous_commit', 'on', false)
-    where current_setting('synchronous_commit') = 'off'`);
+function commitDurably(client: ClientBase, done: (error?: Error) => void): void {
+  const statement = `select set_config('synchronous_commit', 'on', false)
+    where current_setting('synchronous_commit') = 'off'`;
+  client.query(statement, (error: Error | null) => done(error ?? undefined));
 }
 
 /** @throws KnownError when there is no connection, or to a server older than PostgreSQL 15 */

@@ -1,5 +1,5 @@
 import type { Db } from "../db/connect.ts";
-import { faultOf, isInputRefused } from "../db/fault.ts";
+import { isDatabaseAway, isInputRefused } from "../db/fault.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { deadline, Late } from "../lib/deadline.ts";
 import type { Json } from "../lib/journal-lines.ts";
@@ -111,7 +111,7 @@ async function keep(
 }
 
 function isBroken(one: Settled<Written>): one is { ok: false; error: unknown } {
-  return isPassingOne(one) && faultOf(one.error) === "broken";
+  return isPassingOne(one) && !isAbsence(one.error);
 }
 
 function isPassingOne(one: Settled<Written>): one is { ok: false; error: unknown } {
@@ -120,6 +120,10 @@ function isPassingOne(one: Settled<Written>): one is { ok: false; error: unknown
 
 /** Whether an upload may be kept when it is tried again. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof Unkept) return false;
-  return error instanceof Late || error instanceof StaleDirectory || !isInputRefused(error);
+  return isAbsence(error) || !(error instanceof Unkept || isInputRefused(error));
+}
+
+/** Whether that may be so soon: there is nothing to mend. */
+export function isAbsence(error: unknown): boolean {
+  return error instanceof Late || error instanceof StaleDirectory || isDatabaseAway(error);
 }

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isDatabaseAway } from "../db/fault.ts";
 import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
 import type { Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
-import { deadline, Late } from "../lib/deadline.ts";
+import { deadline } from "../lib/deadline.ts";
 import type { Written } from "../timeseries/write.ts";
-import { applyRecords, isPassing } from "./apply.ts";
+import { applyRecords, isAbsence, isPassing } from "./apply.ts";
 import { decode } from "./decode.ts";
 import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
 import { toRecord } from "./record.ts";
@@ -156,7 +155,7 @@ export class Ingest {
     try {
       await journal.drain((some) => this.#apply(some), signal);
     } catch (error) {
-      if (!(error instanceof Late) && !isDatabaseAway(error))
+      if (!isAbsence(error))
         log.error({ err: error }, "the journal can't be applied; it is tried again");
       return false;
     }

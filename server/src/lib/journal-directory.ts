@@ -155,7 +155,7 @@ export class JournalDirectory {
     const before = this.appliedOf(name);
     this.#applied.set(name, { bytes: before.bytes + bytes, damaged: before.damaged + damaged });
     const held = this.#held.get(name);
-    if (held) held.records -= records.length;
+    if (held) held.records = Math.max(0, held.records - records.length);
   }
 
   /** Removes a segment that was applied. */

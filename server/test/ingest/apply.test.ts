@@ -144,6 +144,30 @@ describe("a record of the journal", () => {
     expect(await filesIn(path)).toEqual([]);
   });
 
+  it("waits with all others while PostgreSQL is broken for each of them", async () => {
+    const cellId = await newCell(api);
+    await meddle("reading", "raise 'damaged page' using errcode = 'XX001'");
+    const path = newDirectory();
+    const journal = await openJournal(path);
+    const errors: string[] = [];
+    const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) };
+    for (let at = 0; at < 20; at += 1) await journal.append(toRecord(uplink(cellId, at)));
+    const added = await rowsAdded(api.db, async () => {
+      const ingest = testIngest(api.db, { journal, log });
+      await expect
+        .poll(() => errors, { timeout: 15_000 })
+        .toContain("the journal can't be applied; it is tried again");
+      expect(journal.depth().records).toBe(20);
+      await sql`drop trigger meddle on reading`.execute(api.db);
+      triggers.length = 0;
+      await expect.poll(() => journal.depth().bytes, { timeout: 15_000 }).toBe(0);
+      await ingest.close();
+    });
+    await journal.close();
+    expect(added).toEqual(stored(20));
+    expect(await filesIn(path)).toEqual([]);
+  });
+
   it("is stored or in quarantine, though it was refused too late to be waited for", async () => {
     const cellId = await newCell(api);
     const upload = uplink(cellId);
