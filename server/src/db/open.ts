@@ -124,18 +124,29 @@ async function tryFirst(
   log: Log,
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<void> }> {
+  const keepOn = async (reason: unknown) => await keepTrying(attempt, reason, log, signal);
   const started = server.start(signal);
+  if (!(await startsInTime(server, started))) {
+    log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
+    return { done: started.then(attempt).catch(keepOn) };
+  }
   try {
-    await deadline(start_ms, started);
     await attempt();
     return { done: Promise.resolve() };
   } catch (error) {
-    const isSlow = error instanceof Late;
-    if (!isSlow && !(error instanceof Error && isUnreachable(error.cause))) throw error;
-    if (isSlow)
-      log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
-    const first = isSlow ? started.then(attempt) : Promise.reject(error);
-    return { done: first.catch((reason) => keepTrying(attempt, reason, log, signal)) };
+    if (!(error instanceof Error && isUnreachable(error.cause))) throw error;
+    return { done: keepOn(error) };
+  }
+}
+
+/** @throws KnownError when it doesn't start, however long the machine takes to find that out */
+async function startsInTime(server: DatabaseServer, started: Promise<void>): Promise<boolean> {
+  try {
+    await deadline(start_ms, started);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Late)) throw error;
+    return (await server.isComing()) ? false : await startsInTime(server, started);
   }
 }
 

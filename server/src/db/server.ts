@@ -1,5 +1,6 @@
 import type { Log } from "../lib/log.ts";
 import { prepareEmbedded, startPrepared, type EmbeddedDatabase } from "./embedded.ts";
+import { isServerOf, readLockFile } from "./postmaster.ts";
 
 /** The server that a database is on. */
 export interface DatabaseServer {
@@ -7,6 +8,8 @@ export interface DatabaseServer {
   readonly url: () => string;
   /** Starts it where it is ours. @throws KnownError when it doesn't start, whatever the signal ends it by */
   readonly start: (signal?: AbortSignal) => Promise<void>;
+  /** Whether it has got as far in its start as to work at it: what keeps one from starting at all comes before. */
+  readonly isComing: () => Promise<boolean>;
   /** Stops it where it is ours and nobody else uses it. */
   readonly stop: () => Promise<void>;
 }
@@ -25,7 +28,12 @@ export async function findServer({
   log,
 }: ServerOptions): Promise<DatabaseServer> {
   if (databaseUrl !== undefined)
-    return { url: () => databaseUrl, start: async () => {}, stop: async () => {} };
+    return {
+      url: () => databaseUrl,
+      start: async () => {},
+      isComing: async () => true,
+      stop: async () => {},
+    };
   const site = await prepareEmbedded({ dataDir, log });
   let embedded: EmbeddedDatabase | undefined;
   return {
@@ -35,6 +43,11 @@ export async function findServer({
     },
     async start(signal) {
       embedded ??= await startPrepared(site, signal);
+    },
+    async isComing() {
+      const { cluster } = site.layout;
+      const lock = await readLockFile(cluster);
+      return lock !== undefined && (await isServerOf(lock.pid, cluster));
     },
     async stop() {
       await embedded?.stop();

@@ -47,12 +47,12 @@ export async function applyRecords(
     deps.db,
     stored.map(({ uplink }) => uplink.id),
   );
-  const unkept = entries.filter(({ uplink: { id, path, format } }, at) => {
+  const unkept = entries.flatMap((entry, at) => {
     const one = settled[at]!;
-    if (one.ok || !(one.error instanceof Unkept)) return false;
-    deps.log.error({ err: one.error, id, path, format }, "an upload can be kept in no table");
-    return true;
+    return !one.ok && one.error instanceof Unkept ? [{ ...entry, error: one.error }] : [];
   });
+  for (const { uplink, error: err } of unkept)
+    deps.log.error({ err, id: uplink.id, path: uplink.path }, "an upload can be kept in no table");
   return [...unreadable, ...unkept.map(({ record }) => record)];
 }
 

@@ -21,6 +21,8 @@ export class Product {
   url = "";
   /** What the latest start has printed. */
   output = "";
+  /** What it has said on standard error. */
+  complaint = "";
 
   private constructor(directory: string, databaseUrl: string | undefined) {
     this.directory = directory;
@@ -52,15 +54,17 @@ export class Product {
   async launch(): Promise<void> {
     const server = spawn(process.execPath, [program, "start"], {
       env: this.#environment(),
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
     this.#server = server;
     this.output = "";
+    this.complaint = "";
+    server.stderr.setEncoding("utf8").on("data", (text: string) => (this.complaint += text));
     server.stdout.setEncoding("utf8").on("data", (text: string) => (this.output += text));
     const listening = /listens on http:\/\/localhost:(\d+)/;
     while (!listening.test(this.output)) {
       await Promise.race([once(server.stdout, "data"), once(server, "exit")]);
-      if (!this.isAlive) throw new Error("the server didn't start");
+      if (!this.isAlive) throw new Error(`the server didn't start: ${this.complaint}`);
     }
     this.url = `http://127.0.0.1:${listening.exec(this.output)![1]}`;
   }

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Product } from "../chaos/product.ts";
 import { untilReady } from "../support/ready.ts";
@@ -42,10 +44,8 @@ describe("ents-backend start, whose embedded database takes long to come", () =>
     expect(await upload(1)).toBe(200);
     expect(performance.now() - began_ms).toBeLessThan(1000);
     const ready = await fetch(`${product.url}/readyz`);
-    expect([ready.status, await ready.json()]).toMatchObject([
-      503,
-      { status: "journaling", journal: { uploads: 1 } },
-    ]);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ status: "journaling", database: "away" });
     expect(await readPower()).toMatchObject({ status: 503, body: { code: "database_away" } });
     expect(product.output).not.toContain("Upload a reading");
 
@@ -57,6 +57,18 @@ describe("ents-backend start, whose embedded database takes long to come", () =>
       .toMatchObject({ timestamp: [ts, ts + 1], v: [1000, 1000] });
     await expect.poll(() => product.output, { timeout: 15_000 }).toContain("Upload a reading");
     expect(product.output.match(/listens on/g)).toHaveLength(1);
+  }, 60_000);
+
+  it("ends at once where it can never start, and says why", async () => {
+    await product.stop();
+    const file = join(product.directory, "postgres", "PG_VERSION");
+    const version = await readFile(file);
+    await writeFile(file, "9.4\n");
+    await expect(product.launch()).rejects.toThrow("the server didn't start");
+    expect(product.isAlive).toBe(false);
+    expect(product.output).toBe("");
+    expect(product.complaint).toContain("database files are incompatible with server");
+    await writeFile(file, version);
   }, 60_000);
 
   it("stops when it is told to before that", async () => {
