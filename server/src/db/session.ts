@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from "kysely";
 import { Client } from "pg";
 import { checkServer, types, type Db } from "./connect.ts";
 import { startEmbedded } from "./embedded.ts";
-import type { DatabaseOptions } from "./open.ts";
+import type { ServerOptions } from "./server.ts";
 import type { Tables } from "./tables.ts";
 
 /** One connection to the database, for what takes long and has to be one transaction, COPY in it. */
@@ -19,7 +19,7 @@ export interface Session {
  * @throws KnownError when the database can't be reached or started
  */
 export async function withSession<T>(
-  { databaseUrl, dataDir, log }: DatabaseOptions,
+  { databaseUrl, dataDir, log }: ServerOptions,
   signal: AbortSignal,
   run: (session: Session) => Promise<T>,
 ): Promise<T> {

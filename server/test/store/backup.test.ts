@@ -148,17 +148,12 @@ describe("a backup that is restored", () => {
     await using(url, async (db) => {
       for (const table of ["session", "refresh_token", "login_failure"] as const)
         expect(await db.selectFrom(table).selectAll().execute()).toEqual([]);
-      const version = await readDirectoryVersion(db);
-      expect(version).toBeGreaterThan(1.7e12);
-      await bringBackAgain(version);
     });
-
-    async function bringBackAgain(version: number): Promise<void> {
-      const { bytes } = await take(url);
-      const next = await newDatabase();
-      await bringBack(next, bytes);
-      expect(await using(next, readDirectoryVersion)).toBeGreaterThan(version);
-    }
+    const other = await newDatabase();
+    await bringBack(other, backup);
+    expect(await using(other, readDirectoryVersion)).not.toBe(
+      await using(url, readDirectoryVersion),
+    );
   });
 
   it("finds its readings in the index alone, without a vacuum", async () => {

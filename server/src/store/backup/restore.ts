@@ -165,11 +165,7 @@ async function setCounters(db: Db, { tables }: Manifest): Promise<void> {
       );
 }
 
-/** What a process remembers of the directory is of another database: no version that one had comes again. */
+/** What a process remembers of the directory is of another database: its version is drawn anew, as by every change. */
 async function outdateMemories(db: Db): Promise<void> {
-  await sql`
-    update directory
-    set version = greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint)`.execute(
-    db,
-  );
+  await sql`update directory set version = floor(random() * 2 ^ 53)::bigint`.execute(db);
 }
