@@ -21,8 +21,8 @@ export interface Backend {
   readonly sql: Client;
   /** Runs another command beside the server, and answers what it prints. */
   readonly run: (...args: string[]) => Promise<string>;
-  /** Begins another command, beside the server or on another data directory. */
-  readonly begin: (args: readonly string[], dataDir?: string) => ChildProcess;
+  /** The same while it can be watched, beside the server or on another data directory. */
+  readonly start: (args: readonly string[], dataDir?: string) => Running;
   /** Makes some cells that take uploads from everyone; answers their numbers. */
   readonly createCells: (count: number) => Promise<number[]>;
 }
@@ -48,12 +48,8 @@ export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Pro
           databaseUrl,
           directory,
           sql,
-          run: async (...args: string[]) => await runCommand(args, env),
-          begin: (args: readonly string[], other = dataDir) =>
-            spawn(process.execPath, [program, ...args], {
-              env: environment(other),
-              stdio: ["ignore", "ignore", "inherit"],
-            }),
+          run: async (...args: string[]) => await startCommand(args, dataDir).output,
+          start: (args: readonly string[], other = dataDir) => startCommand(args, other),
           createCells: async (count: number) => await insertCells(sql, count),
         };
         return await Promise.race([orInterrupted(use(backend)), endOf(server)]);
@@ -75,8 +71,17 @@ function environment(dataDir: string): NodeJS.ProcessEnv {
   };
 }
 
-async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
-  return (await promisify(execFile)(process.execPath, [program, ...args], { env })).stdout;
+/** A command under way. */
+interface Running {
+  readonly pid: number;
+  /** What it printed; fails where it ends with another status than 0. */
+  readonly output: Promise<string>;
+}
+
+function startCommand(args: readonly string[], dataDir: string): Running {
+  const env = environment(dataDir);
+  const running = promisify(execFile)(process.execPath, [program, ...args], { env });
+  return { pid: running.child.pid!, output: running.then(({ stdout }) => stdout) };
 }
 
 /** A measurement of a server that is gone would wait for ever. */

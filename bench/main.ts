@@ -10,6 +10,7 @@ import { backlog } from "./sections/backlog.ts";
 import { backup } from "./sections/backup.ts";
 import { fileImport } from "./sections/import.ts";
 import { latency } from "./sections/latency.ts";
+import { legacy } from "./sections/legacy.ts";
 import { reads } from "./sections/reads.ts";
 import { scale } from "./sections/scale.ts";
 import type { Section } from "./sections/section.ts";
@@ -22,6 +23,7 @@ const sections: Readonly<Record<string, Section>> = {
   backlog,
   reads,
   import: fileImport,
+  legacy,
   scale,
   backup,
 };
@@ -30,7 +32,7 @@ const help = `npm run bench -- [SECTION …] [OPTION …]
 
 Sections: ${Object.keys(sections).join(", ")}; all of them where none is named.
 
-  --rows N        how many rows scale grows to (50000000), and backup has at most (20000000)
+  --rows N        how many rows scale grows to (50000000), and backup and legacy have at most (20000000)
   --quick         short rounds and 2000000 rows, to see that it runs: its figures mean little
   --output FILE   write the table there; a whole run that isn't quick writes bench/RESULTS.md
   --help

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { withBackend, type Backend } from "../backend.ts";
 import { createSensors, fillReadings, fillRollups, inBulk, settle } from "../fill.ts";
@@ -65,23 +64,19 @@ async function fill(
 }
 
 async function backUpAndRestore(
-  { begin }: Backend,
+  { start }: Backend,
   file: string,
 ): Promise<{ backup: Taken; restore: Taken }> {
   const dataDir = `${file}.restored`;
-  const backUp = await take(() => begin(["backup", file]));
-  await take(() => begin(["migrate"], dataDir));
-  return { backup: backUp, restore: await take(() => begin(["restore", file], dataDir)) };
+  const backUp = await take(() => start(["backup", file]));
+  await take(() => start(["migrate"], dataDir));
+  return { backup: backUp, restore: await take(() => start(["restore", file], dataDir)) };
 }
 
-async function take(begin: () => ReturnType<Backend["begin"]>): Promise<Taken> {
+async function take(begin: () => ReturnType<Backend["start"]>): Promise<Taken> {
   const start = performance.now();
-  const child = begin();
-  let code: unknown;
-  const memory_MB = await peakResidentSize(child.pid!, async () => {
-    [code] = await once(child, "exit");
-  });
-  if (code !== 0) throw new Error(`the command ended with ${String(code)}`);
+  const { pid, output } = begin();
+  const memory_MB = await peakResidentSize(pid, async () => await output);
   return { seconds: (performance.now() - start) / 1000, memory_MB };
 }
 

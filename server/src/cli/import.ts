@@ -13,6 +13,7 @@ import { ProgressBar } from "../lib/progress.ts";
 import { findCells } from "../store/cells.ts";
 import { findLoggers, vwcUnits, type VwcUnit } from "../store/loggers.ts";
 import { withDatabase } from "./database.ts";
+import { legacyCommand } from "./import-legacy.ts";
 import { describeImport, importToJson, type Imported } from "./import-summary.ts";
 import { onceSignalled } from "./interrupt.ts";
 
@@ -180,4 +181,5 @@ function openBar(phase: ImportProgress["phase"], totalBytes: number | undefined)
 
 export const importCommand = new Command("import")
   .description("bring in files of measurements")
-  .addCommand(rocketlogger);
+  .addCommand(rocketlogger)
+  .addCommand(legacyCommand);

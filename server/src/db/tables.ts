@@ -199,6 +199,19 @@ export interface AuditTable {
   details: JSONColumnType<object>;
 }
 
+export interface LegacyObjectTable {
+  kind: "user" | "cell" | "logger" | "tag";
+  old_id: string;
+  id: string;
+}
+
+export interface LegacyCellTable {
+  cell_id: number;
+  vwc_rule: "fraction" | "percent" | "each" | null;
+  read_to: JSONColumnType<Record<string, number>>;
+  pass: JSONColumnType<{ to: Record<string, number>; reached: number }> | null;
+}
+
 /** The database as the migrations leave it. */
 export interface Tables {
   cell: CellTable;
@@ -224,4 +237,6 @@ export interface Tables {
   tag: TagTable;
   cell_tag: CellTagTable;
   audit: AuditTable;
+  legacy_object: LegacyObjectTable;
+  legacy_cell: LegacyCellTable;
 }

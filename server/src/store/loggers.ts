@@ -32,6 +32,8 @@ export interface NewLogger {
   /** A number that was reserved for it. */
   readonly id?: number;
   readonly ttnDeviceId?: string | null;
+  /** When it was made, where that wasn't now. */
+  readonly dateCreated?: Date | undefined;
 }
 
 /** What may change of a logger; what is not there stays. */
@@ -77,6 +79,7 @@ export async function createLogger(db: Db, logger: NewLogger): Promise<Logger> {
       vwc_unit: logger.vwcUnit ?? null,
       user_id: logger.userId ?? null,
       ttn_device_id: logger.ttnDeviceId ?? null,
+      ...(logger.dateCreated === undefined ? {} : { date_created: logger.dateCreated }),
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning(columns)

@@ -19,17 +19,31 @@ export interface Tag {
 export interface NewTag {
   readonly name: string;
   readonly description: string | null;
-  readonly creatorId: string;
+  /** Null: nobody knows any more. */
+  readonly creatorId: string | null;
+  /** A number that is free; without one, the next. */
+  readonly id?: number | undefined;
+  /** When it was made, where that wasn't now. */
+  readonly createdAt?: Date | undefined;
 }
 
 const tagNotFound = defineError("not_found", "tag_not_found", "Tag not found");
 const tagNameTaken = defineError("invalid", "tag_name_taken", "Tag with this name already exists");
 
 /** @returns its number. @throws KnownError when the name is taken, in whatever letter case */
-export async function createTag(db: Db, { name, description, creatorId }: NewTag): Promise<number> {
+export async function createTag(
+  db: Db,
+  { name, description, creatorId, id, createdAt }: NewTag,
+): Promise<number> {
   const created = await db
     .insertInto("tag")
-    .values({ name: name.trim(), description, created_by: creatorId })
+    .values({
+      ...(id === undefined ? {} : { id }),
+      name: name.trim(),
+      description,
+      created_by: creatorId,
+      ...(createdAt === undefined ? {} : { created_at: createdAt }),
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returning("id")
     .executeTakeFirst();

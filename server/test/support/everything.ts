@@ -44,6 +44,8 @@ const statements = (cellId: number) => [
     values (now(), '/', ${JSON.stringify({ a: awkward })}::jsonb, decode('00090a0d5c4e', 'hex'), 'unknown_cell', ${awkward}, 600, array[${awkward}])`,
   sql`insert into audit (at, actor, action, object_type, object_id, details)
     values (now(), 'user', 'create', 'cell', '1', ${JSON.stringify({ name: awkward })}::jsonb)`,
+  sql`insert into legacy_object values ('tag', '3', '1')`,
+  sql`insert into legacy_cell values (${cellId}, 'each', '{"power_data": 7}')`,
 ];
 
 /** Every row of every table that a backup keeps, but for the directory's version, which goes on. */

@@ -38,6 +38,8 @@ export const contents: Readonly<Record<string, { readonly kept: boolean; readonl
     rollup_day: { kept: true },
     quarantine: { kept: true },
     audit: { kept: true },
+    legacy_object: { kept: true },
+    legacy_cell: { kept: true },
     task: { kept: false, why: "what was being done, on that machine" },
     file: { kept: false, why: "what a task made can be made again" },
     file_chunk: { kept: false, why: "as files" },
