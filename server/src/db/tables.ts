@@ -1,4 +1,5 @@
 import type { DataType } from "@ents-backend/schemas/sensor";
+import type { TaskState } from "@ents-backend/schemas/task";
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 
 /** A timestamptz: read as a Date, never changed. */
@@ -212,6 +213,54 @@ export interface LegacyCellTable {
   pass: JSONColumnType<{ to: Record<string, number>; reached: number }> | null;
 }
 
+export interface FileTable {
+  id: Generated<string>;
+  name: string;
+  media_type: string;
+  size: Defaulted<number>;
+  sha256: ColumnType<Buffer | null, undefined, Buffer>;
+  complete: Defaulted<boolean>;
+  account_id: string | null;
+  origin: string | null;
+  task_id: string | null;
+  created_at: Generated<Date>;
+  expires_at: Date;
+}
+
+export interface FileChunkTable {
+  file_id: string;
+  number: number;
+  bytes: Buffer;
+}
+
+export interface TaskTable {
+  id: Generated<string>;
+  number: Generated<number>;
+  kind: string;
+  params: JSONColumnType<object>;
+  state: Defaulted<TaskState>;
+  progress: Defaulted<number>;
+  doing: ColumnType<string | null, undefined, string | null>;
+  result: JSONColumnType<object> | null;
+  file_id: ColumnType<string | null, undefined, string | null>;
+  error_code: ColumnType<string | null, undefined, string | null>;
+  error: ColumnType<string | null, undefined, string | null>;
+  account_id: string | null;
+  as_admin: boolean;
+  origin: string | null;
+  keep_seconds: number;
+  max_bytes: number;
+  attempts: Defaulted<number>;
+  losses: Defaulted<number>;
+  worker: ColumnType<string | null, undefined, string | null>;
+  heartbeat_at: ColumnType<Date | null, undefined, Date | null>;
+  created_at: Generated<Date>;
+  ready_at: Generated<Date>;
+  started_at: ColumnType<Date | null, undefined, Date | null>;
+  finished_at: ColumnType<Date | null, undefined, Date | null>;
+  expires_at: ColumnType<Date | null, undefined, Date | null>;
+}
+
 /** The database as the migrations leave it. */
 export interface Tables {
   cell: CellTable;
@@ -239,4 +288,7 @@ export interface Tables {
   audit: AuditTable;
   legacy_object: LegacyObjectTable;
   legacy_cell: LegacyCellTable;
+  file: FileTable;
+  file_chunk: FileChunkTable;
+  task: TaskTable;
 }
