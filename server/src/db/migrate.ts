@@ -53,8 +53,8 @@ export async function migrate(db: Db, log: Log, last?: string): Promise<string[]
   return names;
 }
 
-/** The migrator would otherwise take its own tables in any schema of the database for ours. */
-async function currentSchema(db: Db): Promise<string> {
+/** The schema that our tables are in: a migrator takes its own tables in any other one for ours unless it is told. */
+export async function currentSchema(db: Db): Promise<string> {
   const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(db);
   return rows[0]!.name;
 }

@@ -1,5 +1,6 @@
 import type { Static, TSchema } from "typebox";
 import type { Scope } from "../auth/caller.ts";
+import { defineError } from "../lib/errors.ts";
 import type { Reader } from "../store/visibility.ts";
 import type { StoredFile } from "../store/files.ts";
 
@@ -55,4 +56,19 @@ export function defineKind<const Schema extends TSchema>(
   kind: Kind<Static<Schema>> & { readonly params: Schema },
 ): Kind {
   return kind;
+}
+
+export type Kinds = readonly Kind[];
+
+const unknownKind = defineError(
+  "invalid",
+  "unknown_kind",
+  "kind must be one of {kinds}: there is no {kind}",
+);
+
+/** @throws KnownError where there is none of that name */
+export function findKind(kinds: Kinds, name: string): Kind {
+  const kind = kinds.find((one) => one.name === name);
+  if (kind) return kind;
+  throw unknownKind({ kind: name, kinds: kinds.map((one) => one.name).join(", ") });
 }
