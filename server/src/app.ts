@@ -20,6 +20,9 @@ import { identifySender } from "./resources/sender.ts";
 import { buildServer } from "./resources/server.ts";
 import { sweepDeleted } from "./store/deletions.ts";
 import { createDemo, findExample, type Example } from "./store/demo.ts";
+import { openBell } from "./tasks/bells.ts";
+import { openKinds } from "./tasks/kinds.ts";
+import { WorkerProcess } from "./tasks/worker-process.ts";
 import { TtnClient } from "./ttn/client.ts";
 
 const portTaken = defineError(
@@ -81,6 +84,8 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     },
     !database.isReady(),
   );
+  const bell = openBell(database, { ...config, log: logger });
+  const worker = new WorkerProcess(logger);
   const server = buildServer({
     ...auth,
     ingest,
@@ -94,6 +99,8 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     logger,
     clock: systemClock,
     quarantine,
+    bell,
+    kinds: openKinds({ ...database, clock: systemClock }),
   });
   const sweeper = every(
     sweepInterval_ms,
@@ -102,10 +109,10 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   );
   const close = async (): Promise<void> => {
     try {
-      await closeServer(server);
+      await Promise.all([worker.stop(), closeServer(server)]);
     } finally {
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
-      await inTime(Promise.all([sweeper.stop(), quarantine.stop(), ingest.close()]));
+      await inTime(Promise.all([sweeper.stop(), quarantine.stop(), ingest.close(), bell.close()]));
       await journal.close();
       await inTime(database.close());
     }
@@ -115,6 +122,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     // Who is told where we listen may upload to it at once.
     if (database.isReady()) await example;
     await server.listen({ port: config.port, host: config.host });
+    if (config.worker) worker.start();
     const { port } = server.addresses()[0] as AddressInfo;
     return { url: formatUrl(config.host, port), example, close };
   } catch (error) {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
+import { durationPattern, parseDuration } from "./lib/duration.ts";
 import { defineError } from "./lib/errors.ts";
 import { describeSchemaError } from "./lib/schema-error.ts";
 
@@ -14,6 +15,7 @@ const Environment = Type.Object({
   HOST: Type.String({ default: "127.0.0.1" }),
   DATA_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
+  REDIS_URL: Type.Optional(Type.String({ pattern: "^rediss?://" })),
   JOURNAL_MAX_MB: Type.Integer({ minimum: 1, default: 1024 }),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
@@ -23,6 +25,10 @@ const Environment = Type.Object({
   DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
   UNPLACED_STATUS: Type.Enum(["4xx", "200"], { default: "4xx" }),
   QUARANTINE_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: 1024 }),
+  WORKER: Type.Boolean({ default: true }),
+  RESULT_TTL: Type.String({ pattern: durationPattern, default: "7d" }),
+  TASKS_PER_USER: Type.Integer({ minimum: 1, maximum: 1000, default: 5 }),
+  RESULTS_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: 5000 }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
@@ -47,6 +53,7 @@ const Environment = Type.Object({
 /** Secrets: of each, NAME_FILE may name a file that holds it, and what is wrong with it is told without it. */
 const secrets = new Set([
   "DATABASE_URL",
+  "REDIS_URL",
   "JWT_SECRET",
   "METRICS_TOKEN",
   "OIDC_CLIENT_SECRET",
@@ -65,6 +72,8 @@ export interface Config {
   readonly dataDir: string;
   /** Undefined: the embedded server in `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: tasks are rung by way of the database. */
+  readonly redisUrl: string | undefined;
   /** How large the journal may grow that keeps uploads while the database is away. */
   readonly journalMax_bytes: number;
   readonly logLevel: Static<typeof Environment>["LOG_LEVEL"];
@@ -79,6 +88,14 @@ export interface Config {
   readonly unplacedStatus: "4xx" | "200";
   /** What the quarantine may take of the disk. */
   readonly quarantineMax_bytes: number;
+  /** Whether the server begins a worker of its own. */
+  readonly worker: boolean;
+  /** How long results of tasks are kept. */
+  readonly resultTtl_s: number;
+  /** How many tasks of one user may wait or run at the same time. */
+  readonly tasksPerUser: number;
+  /** What the results of one user may take of the disk. */
+  readonly resultsMax_bytes: number;
   /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
   readonly jwtSecret: string | undefined;
   /** Who shows it may read the metrics. Undefined: who is on this machine may. */
@@ -119,6 +136,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: values.HOST,
     dataDir: resolve(inCheckout("."), values.DATA_DIR ?? "data"),
     databaseUrl: values.DATABASE_URL,
+    redisUrl: values.REDIS_URL,
     journalMax_bytes: values.JOURNAL_MAX_MB * 1024 * 1024,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
@@ -128,6 +146,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
     unplacedStatus: values.UNPLACED_STATUS,
     quarantineMax_bytes: values.QUARANTINE_MAX_MB * 1_000_000,
+    worker: values.WORKER,
+    resultTtl_s: parseDuration(values.RESULT_TTL),
+    tasksPerUser: values.TASKS_PER_USER,
+    resultsMax_bytes: values.RESULTS_MAX_MB * 1_000_000,
     jwtSecret: values.JWT_SECRET,
     metricsToken: values.METRICS_TOKEN,
     provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),

@@ -12,6 +12,7 @@ import { rollupCommand } from "./rollup.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
 import { userCommand } from "./user.ts";
+import { workCommand } from "./work.ts";
 
 loadEnvFile();
 
@@ -23,6 +24,7 @@ const program = new Command("ents-backend")
   )
   .showHelpAfterError("(--help tells more)")
   .addCommand(startCommand)
+  .addCommand(workCommand)
   .addCommand(migrateCommand)
   .addCommand(cellCommand)
   .addCommand(loggerCommand)

@@ -4,8 +4,7 @@ import { openApp, type App } from "../app.ts";
 import { loadConfig } from "../config.ts";
 import type { Example } from "../store/demo.ts";
 import { openLogger } from "./log.ts";
-
-const impatience_ms = 2000;
+import { stopSignal } from "./stop-signal.ts";
 
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
@@ -25,22 +24,6 @@ export const startCommand = new Command("start")
     // A connection to a database that hangs would keep the process.
     process.exit();
   });
-
-/**
- * Waits for Ctrl-C or a service manager. A terminal's signal comes twice, from it and from npm; one that comes much
- * later is from someone who has lost patience, and ends the process at once.
- */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let first: number | undefined;
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
-      process.on(signal, () => {
-        if (first !== undefined && Date.now() - first > impatience_ms) process.exit(1);
-        first ??= Date.now();
-        resolve();
-      });
-  });
-}
 
 function greet({ url }: App, host: string): string {
   const lines = [`ents-backend listens on ${url}`];

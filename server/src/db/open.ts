@@ -19,6 +19,8 @@ export interface Connections {
   readonly writes: Db;
   /** For reading spans of readings: few connections, so that readers can't take those that uploads need. */
   readonly reads: Db;
+  /** For what connects by itself. @throws what says that the server is starting, before it has started for the first time */
+  readonly url: () => string;
   close(): Promise<void>;
 }
 
@@ -184,6 +186,7 @@ function connectTo(server: DatabaseServer, log: Log): Connections {
     db,
     reads,
     writes,
+    url: server.url,
     async close() {
       await Promise.all([db.destroy(), reads.destroy(), writes.destroy()]);
       await server.stop();

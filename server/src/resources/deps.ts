@@ -6,6 +6,8 @@ import type { Log } from "../lib/log.ts";
 import type { Metrics } from "../ingest/metrics.ts";
 import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
+import type { Bell } from "../tasks/bell.ts";
+import type { Kinds } from "../tasks/kind.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
 import type { ReadyzDeps } from "./readyz.ts";
@@ -23,6 +25,9 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly quarantine: QuarantineKeeper;
+  /** What long work there is, and what tells workers of it. */
+  readonly kinds: Kinds;
+  readonly bell: Bell;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
   /** Undefined: loggers are not registered on The Things Stack. */
@@ -42,4 +47,10 @@ export interface ServerSettings {
   readonly metricsToken: string | undefined;
   /** What an upload that goes to quarantine is answered with: its error's status, or 200 all the same. */
   readonly unplacedStatus: "4xx" | "200";
+  /** How long results of tasks are kept. */
+  readonly resultTtl_s: number;
+  /** How many tasks of one user may wait or run at the same time. */
+  readonly tasksPerUser: number;
+  /** What the results of one user may take of the disk. */
+  readonly resultsMax_bytes: number;
 }

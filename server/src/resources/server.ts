@@ -34,6 +34,8 @@ import { readings } from "./readings.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
 import { tags } from "./tags.ts";
+import { taskResult } from "./task-result.ts";
+import { tasks } from "./tasks.ts";
 import { teros } from "./teros.ts";
 import { answerUnplaced } from "./unplaced.ts";
 import { userCells } from "./user-cells.ts";
@@ -140,6 +142,8 @@ async function registerResources(
   app.register(loggers, { deps });
   app.register(conflicts, { deps });
   app.register(quarantine, { deps });
+  app.register(tasks, { deps });
+  app.register(taskResult, { deps });
   app.register(audit, { deps });
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });

@@ -35,6 +35,9 @@ export async function tryRing(bell: Bell, ring: Ring, log: Log): Promise<void> {
   try {
     await deadline(longestRing_ms, bell.ring(ring));
   } catch (error) {
-    log.debug({ err: error, task: ring.id }, "a task could not be rung now, and will be by a worker");
+    log.debug(
+      { err: error, task: ring.id },
+      "a task could not be rung now, and will be by a worker",
+    );
   }
 }

@@ -8,7 +8,7 @@ import type { Bell, Ring } from "./bell.ts";
 export interface PostgresBellOptions {
   readonly db: Db;
   /** The same database, for the queue's own connections. */
-  readonly url: string;
+  readonly url: () => string;
   readonly log: Log;
 }
 
@@ -97,7 +97,7 @@ export class PostgresBell implements Bell {
     const { db, url, log } = this.#options;
     const schema = await currentSchema(db);
     return {
-      connectionString: url,
+      connectionString: url(),
       maxPoolSize: connections,
       schema: schema === "public" ? "graphile_worker" : `${schema}_worker`,
       logger: new Logger(() => (_level, message) => log.debug({ queue: message }, "queue")),

@@ -1,4 +1,5 @@
-import { isDatabaseAway, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
+import { isDatabaseAway } from "../db/fault.ts";
 import { deadline } from "../lib/deadline.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import { defineError, KnownError } from "../lib/errors.ts";

@@ -10,6 +10,7 @@ import { KnownError } from "../../src/lib/errors.ts";
 import type { ServerDeps } from "../../src/resources/deps.ts";
 import { identifySender } from "../../src/resources/sender.ts";
 import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
+import type { Bell } from "../../src/tasks/bell.ts";
 import { useDatabase } from "./database.ts";
 import { silentLog } from "./log.ts";
 
@@ -56,11 +57,24 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       defaultUploadPolicy: "key",
       metricsToken: undefined,
       unplacedStatus: "4xx",
+      resultTtl_s: 7 * 86_400,
+      tasksPerUser: 5,
+      resultsMax_bytes: 1e9,
     },
+    kinds: [],
+    bell: silentBell,
     quarantine: new QuarantineKeeper({ db, clock, log: silentLog, max_bytes: 1e9 }),
     ttn: undefined,
   };
 }
+
+/** Nobody hears it. */
+export const silentBell: Bell = {
+  ring: async () => {},
+  listen: () => {},
+  isUp: () => true,
+  close: async () => {},
+};
 
 /** A journal on a disk that is full. */
 const fullJournal: IngestDeps["journal"] = {

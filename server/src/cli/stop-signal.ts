@@ -1,0 +1,17 @@
+const impatience_ms = 2000;
+
+/**
+ * Waits for Ctrl-C or a service manager. A terminal's signal comes twice, from it and from npm; one that comes much
+ * later is from someone who has lost patience, and ends the process at once.
+ */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let first: number | undefined;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+      process.on(signal, () => {
+        if (first !== undefined && Date.now() - first > impatience_ms) process.exit(1);
+        first ??= Date.now();
+        resolve();
+      });
+  });
+}

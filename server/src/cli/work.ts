@@ -1,0 +1,48 @@
+import { hostname } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { Command } from "commander";
+import { loadConfig } from "../config.ts";
+import { awaitDatabase } from "../db/open.ts";
+import { systemClock } from "../lib/clock.ts";
+import { openBell } from "../tasks/bells.ts";
+import { openKinds } from "../tasks/kinds.ts";
+import { Worker } from "../tasks/worker.ts";
+import { openLogger } from "./log.ts";
+import { wholeNumber } from "./options.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+export const workCommand = new Command("work")
+  .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
+  .option("--at-once <number>", "how many at the same time", wholeNumber(1), 2)
+  .action(async ({ atOnce }: { atOnce: number }) => {
+    // As `start` does, and for the same reason.
+    setFlagsFromString("--semi-space-growth-factor=1");
+    const config = loadConfig();
+    const log = openLogger(config.logLevel);
+    const stopped = Promise.race([stopSignal(), abandoned()]);
+    const database = await awaitDatabase({ ...config, log });
+    const worker = new Worker({
+      db: database.db,
+      bell: openBell(database, { ...config, log }),
+      kinds: openKinds({ ...database, clock: systemClock }),
+      log,
+      name: `${hostname()} ${process.pid}`,
+      atOnce,
+    });
+    worker.start();
+    console.log(`ents-backend does tasks, ${atOnce} at a time`);
+    const why = await stopped;
+    console.log("Stopping …");
+    await worker.stop();
+    // After a crash of who began this the database goes on, for who comes next.
+    if (why !== "abandoned") await database.close();
+    process.exit();
+  });
+
+/** Waits for the end of the process that began this one, where it is to end with that. */
+function abandoned(): Promise<"abandoned"> {
+  return new Promise((resolve) => {
+    process.once("disconnect", () => resolve("abandoned"));
+    process.channel?.unref();
+  });
+}

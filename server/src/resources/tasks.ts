@@ -1,0 +1,152 @@
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Task, TaskId, TaskList, TaskOrder, TaskState } from "@ents-backend/schemas/task";
+import { Type } from "typebox";
+import { Value } from "typebox/value";
+import { requirePerson, type Caller, type Person } from "../auth/caller.ts";
+import { defineError } from "../lib/errors.ts";
+import { describeSchemaError } from "../lib/schema-error.ts";
+import type { Owner } from "../store/files.ts";
+import {
+  cancelTask,
+  createTask,
+  deleteTask,
+  getTask,
+  listTasks,
+  type Quota,
+  type Task as StoredTask,
+} from "../store/tasks.ts";
+import { tryRing } from "../tasks/bell.ts";
+import { findKind } from "../tasks/kind.ts";
+import type { ServerDeps } from "./deps.ts";
+import { toAnswer } from "./task-answer.ts";
+
+export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
+
+const params = Type.Object({ task: TaskId });
+const TasksQuery = Type.Object({
+  state: Type.Optional(TaskState),
+  kind: Type.Optional(Type.String({ maxLength: 50 })),
+  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
+  before: Type.Optional(
+    Type.Number({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, multipleOf: 1 }),
+  ),
+});
+const Done = Type.Object({ message: Type.String() });
+
+const defaultLimit = 100;
+
+const invalidParams = defineError("invalid", "invalid_params", "{problem}");
+
+/** `/tasks`: long work beside the API. Everyone sees their own. */
+export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, { deps }) => {
+  const { db } = deps;
+
+  app.post(
+    "/tasks",
+    {
+      schema: {
+        description: "Asks for long work: its state, and then its result, are at `Location`",
+        body: TaskOrder,
+        response: { 202: Task },
+      },
+    },
+    async ({ body, caller }, reply) => {
+      const task = await order(deps, caller, body);
+      return reply.code(202).header("Location", `/api/tasks/${task.id}`).send(toAnswer(task));
+    },
+  );
+
+  app.get(
+    "/tasks",
+    {
+      schema: {
+        description: "One's tasks, the newest first",
+        querystring: TasksQuery,
+        response: { 200: TaskList },
+      },
+    },
+    async ({ query: { limit = defaultLimit, before, ...filter }, caller }) => {
+      const owner = ownerOf(requirePerson(caller, "read"));
+      // One more than is answered, to know whether there are any.
+      const rows = await listTasks(db, owner, filter, { before, limit: limit + 1 });
+      const shown = rows.slice(0, limit);
+      return {
+        tasks: shown.map(toAnswer),
+        next: rows.length > limit ? shown.at(-1)!.number : null,
+      };
+    },
+  );
+
+  app.get(
+    "/tasks/:task",
+    { schema: { params, response: { 200: Task } } },
+    async ({ params: { task }, caller }) => toAnswer(await getOwnTask(deps, caller, task)),
+  );
+
+  app.delete(
+    "/tasks/:task",
+    {
+      schema: {
+        description: "Cancels it; one that is over is forgotten, and its result goes",
+        params,
+        response: { 200: Done },
+      },
+    },
+    async ({ params: { task }, caller }) => {
+      const { id } = await getOwnTask(deps, caller, task);
+      if (await cancelTask(db, id)) return { message: "Task cancelled" };
+      await deleteTask(db, id);
+      return { message: "Task deleted" };
+    },
+  );
+};
+
+/**
+ * The caller's own task.
+ *
+ * @throws KnownError: 401 for nobody, 404 where it is someone else's, 403 for a key that isn't for its kind
+ */
+export async function getOwnTask(
+  { db, kinds }: Pick<TaskDeps, "db" | "kinds">,
+  caller: Caller,
+  id: string,
+): Promise<StoredTask> {
+  if (caller.kind !== "key") return await getTask(db, ownerOf(requirePerson(caller, "read")), id);
+  const task = await getTask(db, { accountId: caller.userId, origin: null }, id);
+  requirePerson(caller, kinds.find(({ name }) => name === task.kind)?.scope ?? "manage");
+  return task;
+}
+
+/** @throws KnownError where what is asked for can't be read, isn't the caller's to ask for, or is too much now */
+async function order(
+  { db, bell, kinds, log, settings }: TaskDeps,
+  caller: Caller,
+  { kind: name, params: given }: Type.Static<typeof TaskOrder>,
+): Promise<StoredTask> {
+  const kind = findKind(kinds, name);
+  const { userId, admin } = requirePerson(caller, kind.scope);
+  if (!Value.Check(kind.params, given)) {
+    const [error] = Value.Errors(kind.params, given);
+    throw invalidParams({ problem: describeSchemaError(error, "params") });
+  }
+  const prepared = await kind.prepare(given, { userId, admin });
+  const owner = ownerOf({ userId });
+  const task = {
+    kind: name,
+    params: Object(prepared),
+    asAdmin: admin,
+    keep_s: settings.resultTtl_s,
+  };
+  const quota: Quota = {
+    of: owner,
+    tasks: settings.tasksPerUser,
+    results_bytes: settings.resultsMax_bytes,
+  };
+  const created = await createTask(db, { ...owner, ...task }, [quota]);
+  await tryRing(bell, created, log);
+  return await getTask(db, owner, created.id);
+}
+
+function ownerOf({ userId }: Pick<Person, "userId">): Owner {
+  return { accountId: userId, origin: null };
+}
