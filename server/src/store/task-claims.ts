@@ -41,7 +41,7 @@ export const stale_s = 15;
 export const mostLosses = 5;
 
 /** A task that waits longer is rung again. */
-const patience_s = 5;
+const patience_s = 3;
 const mostRings = 100;
 
 const isStale = sql<boolean>`(state = 'STARTED' and heartbeat_at < now() - make_interval(secs => ${stale_s}))`;

@@ -16,16 +16,20 @@ export interface Bell {
   /** @throws where it can't be rung now; within a second or so */
   ring(ring: Ring): Promise<void>;
   /**
-   * Has workers hear it, for as long as the bell isn't closed: whatever it hangs on may go away and come back.
+   * Has workers hear it until they stop: whatever it hangs on may go away and come back.
    *
    * @param take does the task with that id; never rejected
    * @param atOnce how many are taken at the same time
    */
-  listen(take: (id: string) => Promise<void>, atOnce: number): void;
+  listen(take: (id: string) => Promise<void>, atOnce: number): Listener;
   /** Whether it can be rung, as far as is known. */
   isUp(): boolean;
-  /** Waits for what was taken. */
   close(): Promise<void>;
+}
+
+export interface Listener {
+  /** Nothing is taken from then on, at once; waits for what was. */
+  stop(): Promise<void>;
 }
 
 const longestRing_ms = 1000;

@@ -3,7 +3,7 @@ import { Logger, makeWorkerUtils, run, type WorkerUtils } from "graphile-worker"
 import type { Db } from "../db/connect.ts";
 import { currentSchema } from "../db/migrate.ts";
 import type { Log } from "../lib/log.ts";
-import type { Bell, Ring } from "./bell.ts";
+import type { Bell, Listener, Ring } from "./bell.ts";
 
 export interface PostgresBellOptions {
   readonly db: Db;
@@ -22,9 +22,7 @@ const maxAttempts = 3;
 /** The bell in our own database, by graphile-worker, in a schema beside ours. */
 export class PostgresBell implements Bell {
   readonly #options: PostgresBellOptions;
-  readonly #closing = new AbortController();
   #ringer: Promise<WorkerUtils> | undefined;
-  #listening: Promise<void> | undefined;
 
   constructor(options: PostgresBellOptions) {
     this.#options = options;
@@ -35,8 +33,15 @@ export class PostgresBell implements Bell {
     await ringer.addJob("task", { id }, { jobKey: `${id} ${attempts}`, maxAttempts });
   }
 
-  listen(take: (id: string) => Promise<void>, atOnce: number): void {
-    this.#listening = this.#keepListening(take, atOnce);
+  listen(take: (id: string) => Promise<void>, atOnce: number): Listener {
+    const stopping = new AbortController();
+    const listening = this.#keepListening(take, atOnce, stopping.signal);
+    return {
+      async stop() {
+        stopping.abort();
+        await listening;
+      },
+    };
   }
 
   /** As our database is, which others tell of. */
@@ -45,8 +50,6 @@ export class PostgresBell implements Bell {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#listening;
     const ringer = await this.#ringer?.catch(() => undefined);
     await ringer?.release();
   }
@@ -61,19 +64,25 @@ export class PostgresBell implements Bell {
     return this.#ringer;
   }
 
-  /** Where the database goes away at the wrong moment, what listens ends: it begins again until it is closed. */
-  async #keepListening(take: (id: string) => Promise<void>, atOnce: number): Promise<void> {
-    const { signal } = this.#closing;
+  /** Where the database goes away at the wrong moment, what listens ends: it begins again. */
+  async #keepListening(
+    take: (id: string) => Promise<void>,
+    atOnce: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     while (!signal.aborted) {
-      await this.#listenOnce(take, atOnce).catch((error: unknown) =>
+      await this.#listenOnce(take, atOnce, signal).catch((error: unknown) =>
         this.#options.log.debug({ err: error }, "no queue in the database: trying again"),
       );
       await sleep(retry_ms, undefined, { signal }).catch(() => {});
     }
   }
 
-  async #listenOnce(take: (id: string) => Promise<void>, atOnce: number): Promise<void> {
-    const { signal } = this.#closing;
+  async #listenOnce(
+    take: (id: string) => Promise<void>,
+    atOnce: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const runner = await run({
       ...(await this.#shared(atOnce + 1)),
       concurrency: atOnce,
@@ -85,12 +94,10 @@ export class PostgresBell implements Bell {
         },
       },
     });
-    const closing = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    await Promise.race([runner.promise, closing]);
-    if (signal.aborted) await runner.stop().catch(() => {});
+    const stop = (): void => void runner.stop().catch(() => {});
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    await runner.promise.finally(() => signal.removeEventListener("abort", stop));
   }
 
   async #shared(connections: number) {

@@ -3,7 +3,7 @@ import { Redis, type RedisOptions } from "ioredis";
 import { deadline } from "../lib/deadline.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Bell, Ring } from "./bell.ts";
+import type { Bell, Listener, Ring } from "./bell.ts";
 
 const redisAway = defineError("unavailable", "redis_away", "Redis can't be reached");
 
@@ -20,7 +20,6 @@ export class RedisBell implements Bell {
   readonly #log: Log;
   readonly #redis: Redis;
   readonly #queue: Queue;
-  #worker: Worker | undefined;
   #wasUp = true;
 
   /** @param url redis://… or rediss://…; connects by itself, now and whenever it has lost the connection */
@@ -42,8 +41,8 @@ export class RedisBell implements Bell {
     await this.#queue.add("task", { id }, { jobId: `${id}-${attempts}`, ...forget });
   }
 
-  listen(take: (id: string) => Promise<void>, atOnce: number): void {
-    this.#worker = new Worker<{ id: string }>(
+  listen(take: (id: string) => Promise<void>, atOnce: number): Listener {
+    const worker = new Worker<{ id: string }>(
       queueName,
       async ({ data: { id } }) => await take(id),
       {
@@ -54,7 +53,13 @@ export class RedisBell implements Bell {
       },
     );
     // What it can't say to Redis, the database knows: a ring that comes again finds nothing to do.
-    this.#worker.on("error", (error) => this.#log.debug({ err: error }, "the queue on Redis"));
+    worker.on("error", (error) => this.#log.debug({ err: error }, "the queue on Redis"));
+    return {
+      async stop() {
+        // A Redis that is away can't be told.
+        await deadline(longestClose_ms, worker.close()).catch(() => worker.disconnect());
+      },
+    };
   }
 
   isUp(): boolean {
@@ -62,12 +67,7 @@ export class RedisBell implements Bell {
   }
 
   async close(): Promise<void> {
-    const close = async (): Promise<void> => {
-      await this.#worker?.close();
-      await this.#queue.close();
-    };
-    // A Redis that is away can't be told.
-    await deadline(longestClose_ms, close()).catch(() => this.#worker?.disconnect());
+    await deadline(longestClose_ms, this.#queue.close()).catch(() => {});
     this.#redis.disconnect();
   }
 

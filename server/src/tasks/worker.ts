@@ -15,9 +15,10 @@ import {
   listWaitingTasks,
   mostLosses,
   stale_s,
+  type Claim,
 } from "../store/task-claims.ts";
 import { deleteExpiredTasks } from "../store/tasks.ts";
-import { tryRing, type Bell } from "./bell.ts";
+import { tryRing, type Bell, type Listener } from "./bell.ts";
 import { findKind, type Kinds } from "./kind.ts";
 import { Run } from "./run.ts";
 
@@ -35,7 +36,7 @@ export interface WorkerOptions {
 /** How often a worker says that it lives and how far it is, and hears what was cancelled. */
 const heartbeat_ms = 500;
 const longestBeat_ms = 5000;
-const sweep_ms = 5000;
+const sweep_ms = 2000;
 /** What doesn't end by then is taken by others, once this worker isn't heard of for a while. */
 const longestStop_ms = 10_000;
 
@@ -58,6 +59,8 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #runs = new Map<Run, Promise<void>>();
   readonly #repetitions: Repetition[] = [];
+  readonly #givenBack: Claim[] = [];
+  #listener: Listener | undefined;
   #heard_ms = 0;
   #stopping = false;
 
@@ -76,16 +79,20 @@ export class Worker {
       ),
       every(sweep_ms, (signal) => this.#sweep(signal), complain),
     );
-    bell.listen((id) => this.#take(id), atOnce);
+    this.#listener = bell.listen((id) => this.#take(id), atOnce);
   }
 
   /** Gives back what it works at, to be begun again by another one; then closes the bell. */
   async stop(): Promise<void> {
+    const { bell, log } = this.#options;
     this.#stopping = true;
+    const deaf = this.#listener?.stop();
     for (const run of this.#runs.keys()) run.interrupt("stopping");
-    await deadline(longestStop_ms, Promise.all(this.#runs.values())).catch(() => {});
+    await deadline(longestStop_ms, Promise.all([...this.#runs.values(), deaf])).catch(() => {});
+    // It would have heard its own ring.
+    for (const task of this.#givenBack) await tryRing(bell, task, log);
     await Promise.all(this.#repetitions.map((repetition) => repetition.stop()));
-    await this.#options.bell.close();
+    await bell.close();
   }
 
   async #take(id: string): Promise<void> {
@@ -124,12 +131,12 @@ export class Worker {
 
   /** Says what became of a task that wasn't done. */
   async #settle(run: Run, error: unknown): Promise<void> {
-    const { db, bell, log } = this.#options;
-    const { id, attempts } = run.task;
+    const { db, log } = this.#options;
+    const { id } = run.task;
     if (run.interruption === "lost") return await run.discardFile();
     if (run.interruption === "stopping") {
-      if (await giveBackTask(db, run.task, { isLoss: false }))
-        await tryRing(bell, { id, attempts }, log);
+      const isHeld = await giveBackTask(db, run.task, { isLoss: false });
+      if (isHeld) this.#givenBack.push(run.task);
       return;
     }
     if (isDatabaseAway(error)) {

@@ -71,7 +71,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
 /** Nobody hears it. */
 export const silentBell: Bell = {
   ring: async () => {},
-  listen: () => {},
+  listen: () => ({ stop: async () => {} }),
   isUp: () => true,
   close: async () => {},
 };

@@ -35,12 +35,19 @@ async function start(redisUrl: string | undefined): Promise<ChildProcess> {
   return worker;
 }
 
-const slow = { to: 60, pause_ms: 50 };
+const slow = { to: 30, pause_ms: 50 };
+
+/** Lets time pass for a task whose worker is gone. */
+async function forget(id: string): Promise<void> {
+  await sql`update task set heartbeat_at = now() - interval '14 seconds' where id = ${id}`.execute(
+    database.db,
+  );
+}
 
 /** Until a slow task is at it, and has written something of its file. */
-async function untilUnderWay(id: string): Promise<void> {
+async function untilUnderWay(id: string, timeout = 20_000): Promise<void> {
   const doing = async () => (await getTask(database.db, "strangers", id)).doing;
-  await expect.poll(doing, { timeout: 20_000, interval: 20 }).toMatch(/^counting \d/);
+  await expect.poll(doing, { timeout, interval: 20 }).toMatch(/^counting \d/);
 }
 
 const bells = [
@@ -117,6 +124,7 @@ describe.each(bells)("a worker, rung $name,", ({ redisUrl }) => {
     await untilUnderWay(id);
     await endWorker(doomed, "SIGKILL");
     await start(redisUrl());
+    await forget(id);
     const task = await untilState(database.db, id, "SUCCESS", 40_000);
     expect(task.attempts).toBe(2);
     expect(await resultOf(database.db, task)).toBe(counted(slow.to));
@@ -134,6 +142,7 @@ describe.each(bells)("a worker, rung $name,", ({ redisUrl }) => {
       progress: 0,
     });
     await start(redisUrl());
+    await untilUnderWay(id, 3000);
     const task = await untilState(database.db, id, "SUCCESS");
     expect(await resultOf(database.db, task)).toBe(counted(slow.to));
   });
@@ -156,6 +165,12 @@ describe.each(bells)("a worker, rung $name,", ({ redisUrl }) => {
 });
 
 describe("a task", () => {
+  let bell: Bell;
+  beforeAll(() => {
+    bell = openBell(database, { redisUrl: undefined, log: silentLog });
+  });
+  afterAll(async () => await bell.close());
+
   it("that has cost five workers fails, and says so", async () => {
     const id = await ask(database.db, undefined, "deadly");
     await sql`update task set losses = 3 where id = ${id}`.execute(database.db);
@@ -175,14 +190,14 @@ describe("a task", () => {
 
   it("that someone else has begun meanwhile is let go of, and what they write stays", async () => {
     await start(undefined);
-    const id = await ask(database.db, undefined, "count", slow);
+    const id = await ask(database.db, bell, "count", slow);
     await untilUnderWay(id);
     await sql`
       update task set attempts = attempts + 1, heartbeat_at = now() + interval '1 hour', worker = 'someone else', doing = 'mine'
       where id = ${id}`.execute(database.db);
     const left = async () => (await countFiles(database.db)).chunks;
     const before = await left();
-    await untilState(database.db, await ask(database.db, undefined, "count", { to: 1 }), "SUCCESS");
+    await untilState(database.db, await ask(database.db, bell, "count", { to: 1 }), "SUCCESS");
     expect(await getTask(database.db, "strangers", id)).toMatchObject({
       state: "STARTED",
       doing: "mine",
