@@ -1,16 +1,9 @@
 import { Type, type Static } from "typebox";
-import { defineError } from "../lib/errors.ts";
-import { parseTime } from "../lib/time.ts";
+import { readTime, type TimeParameter } from "../lib/time-parameter.ts";
 import { timestampFormats, type TimestampFormat } from "../timeseries/columns.ts";
 import { resamples, type Range } from "../timeseries/resample.ts";
 import type { Query } from "../timeseries/resolve.ts";
 import { isZone, unknownZone } from "../timeseries/zone.ts";
-
-const invalidTime = defineError(
-  "invalid",
-  "invalid_time",
-  "{key} is not a time: send RFC 1123 (Sat, 08 Jul 2023 20:00:00 GMT), ISO 8601 or Unix seconds",
-);
 
 /**
  * A cell's number in a path or a query. Whole by its `multipleOf`: text on its way to an integer would lose its
@@ -106,9 +99,6 @@ export function toQuery(
   };
 }
 
-/** A parameter that is a time: its name, and what was sent. */
-type TimeParameter = readonly [key: string, text: string | undefined];
-
 /**
  * The range between two times: from a month before the end, up to now, unless they say otherwise.
  *
@@ -118,13 +108,6 @@ type TimeParameter = readonly [key: string, text: string | undefined];
 export function toRange(startTime: TimeParameter, endTime: TimeParameter, now: number): Range {
   const end = readTime(endTime) ?? now;
   return { start: readTime(startTime) ?? monthBefore(end), end };
-}
-
-function readTime([key, text]: TimeParameter): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = parseTime(text);
-  if (seconds === undefined) throw invalidTime({ key });
-  return seconds;
 }
 
 /** The same time of the same day a month earlier, or of the last day where that month is too short. */

@@ -1,11 +1,10 @@
-import { mayNameStream, streamNames } from "@ents-backend/schemas/stream-name";
 import { listReadable } from "../auth/access.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
-import { listStreams, type Sensor } from "../timeseries/sensors.ts";
+import { listNamed } from "../timeseries/named.ts";
 
-const most = { cells: 100, sensors: 100, series: 1_000 } as const;
+const most = { cells: 100, sensors: 100 } as const;
 
 const cellsInvalid = defineError(
   "invalid",
@@ -16,16 +15,6 @@ const tooManySensors = defineError(
   "invalid",
   "too_many_sensors",
   "sensors must be {most} names at most, with commas between them",
-);
-const noSuchSensor = defineError(
-  "invalid",
-  "unknown_sensor",
-  "{name} can't be a sensor: send a SensorType (BME280_TEMP), power.v, teros12.vwc, or name.measurement",
-);
-const tooManySeries = defineError(
-  "invalid",
-  "too_many_series",
-  "these are {count} series, and one answer has {most} at most: ask for fewer cells or sensors",
 );
 
 /** A sensor that is to be answered; `name` is what the query calls it, or else its usual name. */
@@ -49,31 +38,16 @@ export async function findSought(
 ): Promise<Sought[]> {
   const names = sensors === undefined ? undefined : parseNames(sensors);
   const cellIds = await listReadable(db, caller, parseCells(cells));
-  const streams = Map.groupBy(await listStreams(reads, cellIds), ({ cell_id }) => cell_id);
-  const sought = cellIds.flatMap((cellId) => pick(streams.get(cellId) ?? [], names));
-  if (sought.length > most.series) throw tooManySeries({ count: sought.length, most: most.series });
-  return sought;
+  const named = await listNamed(reads, cellIds, names);
+  return named.map(({ id, cell_id, called: name, unit }) => ({ id, cell_id, name, unit }));
 }
 
-/** The sensors of one cell that have some names; what has two of them goes by the first. */
-function pick(sensors: readonly Sensor[], names: readonly string[] | undefined): Sought[] {
-  if (!names) return sensors.map((sensor) => toSought(sensor, streamNames(sensor)[0]!));
-  const byName = new Map(
-    sensors.flatMap((sensor) => streamNames(sensor).map((name) => [name, sensor] as const)),
-  );
-  const found = new Map<number, Sought>();
-  for (const name of names) {
-    const sensor = byName.get(name);
-    if (sensor && !found.has(sensor.id)) found.set(sensor.id, toSought(sensor, name));
-  }
-  return [...found.values()];
-}
-
-function toSought({ id, cell_id, unit }: Sensor, name: string): Sought {
-  return { id, cell_id, name, unit };
-}
-
-function parseCells(text: string): number[] {
+/**
+ * The numbers of cells in a query, each once.
+ *
+ * @throws KnownError when they can't be read, or are too many
+ */
+export function parseCells(text: string): number[] {
   const parts = listOf(text);
   if (parts.length > most.cells || !parts.every((part) => /^\d{1,15}$/.test(part)))
     throw cellsInvalid();
@@ -81,11 +55,14 @@ function parseCells(text: string): number[] {
   return parts.map(Number).filter((id) => id < 2 ** 31);
 }
 
-function parseNames(text: string): string[] {
+/**
+ * The names of sensors in a query, each once.
+ *
+ * @throws KnownError when they are too many
+ */
+export function parseNames(text: string): string[] {
   const names = listOf(text);
   if (names.length > most.sensors) throw tooManySensors({ most: most.sensors });
-  const unknown = names.find((name) => !mayNameStream(name));
-  if (unknown !== undefined) throw noSuchSensor({ name: JSON.stringify(unknown) });
   return names;
 }
 

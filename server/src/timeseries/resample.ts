@@ -1,3 +1,7 @@
+import { resampleNames, type Resample } from "@ents-backend/schemas/resample";
+
+export type { Resample };
+
 /** A span of Unix seconds, both ends included. */
 export interface Range {
   readonly start: number;
@@ -18,7 +22,7 @@ const minute_s = 60;
 export const hour_s = 3600;
 export const day_s = 86_400;
 
-/** What a query may ask for, and its buckets; narrowest first. */
+/** What a query may ask for, and its buckets. */
 const bucketsOf = {
   none: { kind: "none" },
   second: width(1),
@@ -43,18 +47,15 @@ const bucketsOf = {
   month: { kind: "calendar", unit: "month" },
   quarter: { kind: "calendar", unit: "quarter" },
   year: { kind: "calendar", unit: "year" },
-} as const satisfies Readonly<Record<string, Buckets>>;
-
-/** How a query may thin out readings: each as it is, or the mean of each second, minute, hour … */
-export type Resample = keyof typeof bucketsOf;
+} as const satisfies Readonly<Record<Resample, Buckets>>;
 
 /** The plain ones first, as people ask for them; then the multiples. */
-export const resamples = Object.keys(bucketsOf).sort(
+export const resamples = resampleNames.toSorted(
   (a, b) => Number(/^\d/.test(a)) - Number(/^\d/.test(b)),
-) as Resample[];
+);
 
 /** From the narrowest to the widest, without `none`. */
-export const ladder = Object.keys(bucketsOf).slice(1) as readonly Exclude<Resample, "none">[];
+export const ladder = resampleNames.filter((name) => name !== "none");
 
 export function toBuckets(resample: Resample): Buckets {
   return bucketsOf[resample];

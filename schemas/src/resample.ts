@@ -1,0 +1,27 @@
+/** How readings may be thinned out: each as it is, or the mean of each second, minute, hour …; narrowest first. */
+export const resampleNames = [
+  "none",
+  "second",
+  "2 seconds",
+  "5 seconds",
+  "10 seconds",
+  "15 seconds",
+  "30 seconds",
+  "minute",
+  "2 minutes",
+  "5 minutes",
+  "10 minutes",
+  "15 minutes",
+  "30 minutes",
+  "hour",
+  "2 hours",
+  "3 hours",
+  "6 hours",
+  "12 hours",
+  "day",
+  "week",
+  "month",
+  "quarter",
+  "year",
+] as const;
+export type Resample = (typeof resampleNames)[number];

@@ -1,0 +1,61 @@
+import type { ExportFormat } from "@ents-backend/schemas/export";
+import type { Db } from "../db/connect.ts";
+import { readSnapshot } from "../db/transact.ts";
+import type { Clock } from "../lib/clock.ts";
+import { writePackage } from "./data-package.ts";
+import { writeParquet } from "./parquet.ts";
+import type { ExportQuery } from "./request.ts";
+import { openTable, type Table } from "./table.ts";
+import { writeTidy } from "./tidy.ts";
+import { writeWide } from "./wide.ts";
+import type { ExportWork } from "./work.ts";
+
+export interface ExportDeps {
+  /** One connection of it is taken as long as the export is written. */
+  readonly db: Db;
+  readonly clock: Clock;
+}
+
+interface Writer {
+  readonly ending: string;
+  readonly mediaType: string;
+  readonly write: (table: Table, work: ExportWork) => AsyncIterable<Uint8Array>;
+}
+
+const csv = { ending: ".csv", mediaType: "text/csv; charset=utf-8" };
+const writers: Readonly<Record<ExportFormat, Writer>> = {
+  csv: { ...csv, write: writeWide },
+  "csv-tidy": { ...csv, ending: "-tidy.csv", write: writeTidy },
+  parquet: {
+    ending: ".parquet",
+    mediaType: "application/vnd.apache.parquet",
+    write: writeParquet,
+  },
+  datapackage: { ending: ".zip", mediaType: "application/zip", write: writePackage },
+};
+
+/** What the file of an export is called, in ASCII without spaces, and its media type. */
+export function describeFile({ params }: ExportQuery): { name: string; mediaType: string } {
+  const { cells, resample = "none", format } = params;
+  const { ending, mediaType } = writers[format];
+  const whose = cells.length === 1 ? `cell-${cells[0]}` : `${new Set(cells).size}-cells`;
+  const what = resample === "none" ? "readings" : `means-by-${resample.replace(" ", "-")}`;
+  return { name: `${whose}-${what}${ending}`, mediaType };
+}
+
+/**
+ * Writes an export, of one moment, in pieces of some tens of kilobytes as they are asked for, in memory that doesn't grow
+ * with it. Nothing stays open once it is over, or given up.
+ *
+ * @throws the signal's reason, once it is aborted
+ */
+export async function* writeExport(
+  { db, clock }: ExportDeps,
+  query: ExportQuery,
+  work: ExportWork,
+): AsyncGenerator<Uint8Array> {
+  yield* readSnapshot(db, async function* (snapshot) {
+    const table = await openTable({ db: snapshot, clock }, query, work);
+    yield* writers[query.params.format].write(table, work);
+  });
+}
