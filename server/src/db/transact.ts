@@ -36,3 +36,33 @@ export async function retryCollisions<T>(run: () => Promise<T>, tries = 6): Prom
     return await retryCollisions(run, tries - 1);
   }
 }
+
+/** A reader that is slower than this is not waited for: what it reads of a moment keeps the database from tidying up. */
+const patience = "2 minutes";
+
+/**
+ * Reads what the database holds at one moment, for as long as it takes, and ends the transaction however that ends.
+ *
+ * @param read is given the transaction; what it yields is yielded on
+ */
+export async function* readSnapshot<T>(
+  db: Db,
+  read: (snapshot: Db) => AsyncIterable<T>,
+): AsyncGenerator<T> {
+  const snapshot = await db
+    .startTransaction()
+    .setIsolationLevel("repeatable read")
+    .setAccessMode("read only")
+    .execute();
+  try {
+    await sql`select set_config('idle_in_transaction_session_timeout', ${patience}, true)`.execute(
+      snapshot,
+    );
+    yield* read(snapshot);
+  } finally {
+    // A connection that is gone has ended its transaction; whatever broke it is thrown already.
+    await snapshot.rollback().execute().catch(noop);
+  }
+}
+
+const noop = (): undefined => undefined;

@@ -16,32 +16,14 @@ export interface ExportDeps {
   readonly clock: Clock;
 }
 
-interface Writer {
-  readonly ending: string;
-  readonly mediaType: string;
-  readonly write: (table: Table, work: ExportWork) => AsyncIterable<Uint8Array>;
-}
+type Write = (table: Table, work: ExportWork) => AsyncIterable<Uint8Array>;
 
-const csv = { ending: ".csv", mediaType: "text/csv; charset=utf-8" };
-const writers: Readonly<Record<ExportFormat, Writer>> = {
-  csv: { ...csv, write: writeWide },
-  "csv-tidy": { ...csv, ending: "-tidy.csv", write: writeTidy },
-  parquet: {
-    ending: ".parquet",
-    mediaType: "application/vnd.apache.parquet",
-    write: writeParquet,
-  },
-  datapackage: { ending: ".zip", mediaType: "application/zip", write: writePackage },
+const writers: Readonly<Record<ExportFormat, Write>> = {
+  csv: writeWide,
+  "csv-tidy": writeTidy,
+  parquet: writeParquet,
+  datapackage: writePackage,
 };
-
-/** What the file of an export is called, in ASCII without spaces, and its media type. */
-export function describeFile({ params }: ExportQuery): { name: string; mediaType: string } {
-  const { cells, resample = "none", format } = params;
-  const { ending, mediaType } = writers[format];
-  const whose = cells.length === 1 ? `cell-${cells[0]}` : `${new Set(cells).size}-cells`;
-  const what = resample === "none" ? "readings" : `means-by-${resample.replace(" ", "-")}`;
-  return { name: `${whose}-${what}${ending}`, mediaType };
-}
 
 /**
  * Writes an export, of one moment, in pieces of some tens of kilobytes as they are asked for, in memory that doesn't grow
@@ -56,6 +38,6 @@ export async function* writeExport(
 ): AsyncGenerator<Uint8Array> {
   yield* readSnapshot(db, async function* (snapshot) {
     const table = await openTable({ db: snapshot, clock }, query, work);
-    yield* writers[query.params.format].write(table, work);
+    yield* writers[query.params.format](table, work);
   });
 }

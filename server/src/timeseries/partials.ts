@@ -78,7 +78,7 @@ function rowsIn(
 }
 
 /** The start of the bucket that an instant, or an hour or day without a bucket's start inside, is part of. */
-function bucketOf(at: RawBuilder<unknown>, { buckets, starts }: Parts): RawBuilder<unknown> {
+export function bucketOf(at: RawBuilder<unknown>, { buckets, starts }: Parts): RawBuilder<unknown> {
   if (buckets.kind === "none") return at;
   if (buckets.kind === "width")
     return sql`date_bin(make_interval(secs => ${buckets.width_s}), ${at}, 'epoch'::timestamptz)`;

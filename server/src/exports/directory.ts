@@ -1,0 +1,29 @@
+import { numberField, textField, toLine } from "./csv.ts";
+import type { Table } from "./table.ts";
+
+/** The cells of an export as lines of CSV. */
+export function cellLines({ query: { cells } }: Table): string[] {
+  const number = (value: number | null) => (value === null ? "" : numberField(value));
+  return [
+    toLine(["cell_id", "cell", "location", "latitude", "longitude"]),
+    ...cells.map(({ id, name, location, latitude, longitude }) =>
+      toLine([
+        String(id),
+        textField(name),
+        textField(location ?? ""),
+        number(latitude),
+        number(longitude),
+      ]),
+    ),
+  ];
+}
+
+/** The sensors of an export as lines of CSV. */
+export function sensorLines({ sensors }: Table): string[] {
+  return [
+    toLine(["cell_id", "sensor", "measurement", "unit", "data_type"]),
+    ...sensors.map(({ cell_id, name, measurement, unit, data_type }) =>
+      toLine([String(cell_id), ...[name, measurement, unit, data_type].map(textField)]),
+    ),
+  ];
+}

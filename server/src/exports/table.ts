@@ -1,0 +1,65 @@
+import type { Db } from "../db/connect.ts";
+import type { Clock } from "../lib/clock.ts";
+import { isEmpty, measure } from "../timeseries/measure.ts";
+import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
+import { readRows, type Rows } from "../timeseries/rows.ts";
+import { planWindows } from "../timeseries/windows.ts";
+import type { ExportQuery, ExportSensor } from "./request.ts";
+import { giveWay, type ExportWork } from "./work.ts";
+
+/** Rows that are held at once, and read by one statement: a few milliseconds' work on either side. */
+const rowsAtOnce = 20_000;
+
+/** What an export is of, whatever it is written as. */
+export interface Table {
+  readonly query: ExportQuery;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly sensors: readonly ExportSensor[];
+  /** The part of the range where there are readings, Unix seconds; empty where there are none. */
+  readonly range: Resolved["range"];
+  /** Whether rows are readings as they are, and not means. */
+  readonly isRaw: boolean;
+  /** All rows, in the order of time; with `origin`, readings have how they came. */
+  readonly rows: (options: { readonly origin: boolean }) => AsyncGenerator<Rows>;
+}
+
+/** Opens what a query asks for. Nothing of it is read before its rows are. */
+export async function openTable(
+  { db, clock }: { readonly db: Db; readonly clock: Clock },
+  query: ExportQuery,
+  work: ExportWork,
+): Promise<Table> {
+  const ids = query.sensors.map(({ id }) => id);
+  work.report(0, "looking at what there is");
+  const measured = await measure(db, ids, query.query.range);
+  const resolved = await resolveMeasured(db, measured, query.query);
+  const isRaw = resolved.buckets.kind === "none";
+  return {
+    query,
+    created: clock(),
+    sensors: query.sensors,
+    range: resolved.range,
+    isRaw,
+    async *rows({ origin }) {
+      const windows = await planWindows(db, ids, resolved, rowsAtOnce, work.signal);
+      const total = windows.reduce((sum, { rows }) => sum + rows, 0);
+      let done = 0;
+      for (const span of windows) {
+        yield await readRows(db, ids, resolved, { span, origin: origin && isRaw }, work.signal);
+        done += span.rows;
+        work.report(done / total, `${count(done)} of about ${count(total)} values`);
+        await giveWay(work);
+      }
+    },
+  };
+}
+
+/** Whether there is nothing in it. */
+export function hasNothing({ range }: Table): boolean {
+  return isEmpty(range);
+}
+
+function count(values: number): string {
+  return Math.round(values).toLocaleString("en");
+}

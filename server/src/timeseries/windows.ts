@@ -1,0 +1,120 @@
+import { sql, type RawBuilder } from "kysely";
+import { cancelledBy, type Db } from "../db/connect.ts";
+import { isEmpty } from "./measure.ts";
+import { bucketOf } from "./partials.ts";
+import { hour_s, isOfHours, type Buckets } from "./resample.ts";
+import type { Resolved } from "./resolve.ts";
+import type { Span } from "./spans.ts";
+
+/** A part of a query that is read at once, and about how many rows it has. */
+export interface Window extends Span {
+  readonly rows: number;
+}
+
+/**
+ * Cuts a query into parts of about `most` rows, all sensors together, oldest first; a bucket is never in two parts. How
+ * much there is, is found in rollups; only what lies within one hour and is too much is gone through.
+ *
+ * @throws once the signal is aborted
+ */
+export async function planWindows(
+  db: Db,
+  ids: readonly number[],
+  resolved: Resolved,
+  most: number,
+  signal: AbortSignal,
+): Promise<Window[]> {
+  if (ids.length === 0 || isEmpty(resolved.range)) return [];
+  const windows = toWindows(await findEdges(db, ids, resolved, most, signal), resolved);
+  if (isOfHours(resolved.buckets)) return windows;
+  const parts: Window[] = [];
+  for (const window of windows)
+    if (window.rows < 2 * most) parts.push(window);
+    else parts.push(...cut(window, await findCuts(db, ids, resolved, window, most, signal)));
+  return parts;
+}
+
+interface Edge {
+  readonly from: number;
+  readonly rows: number;
+}
+
+/** The starts of buckets from which on there are about `most` rows until the next one. */
+async function findEdges(
+  db: Db,
+  ids: readonly number[],
+  { range, ...parts }: Resolved,
+  most: number,
+  signal: AbortSignal,
+): Promise<Edge[]> {
+  const firstHour = Math.floor(range.start / hour_s) * hour_s;
+  const { rows } = await sql<Edge>`
+    select extract(epoch from min(bucket))::float8 as "from", sum(rows)::float8 as rows
+    from (
+      select bucket, rows, floor((sum(rows) over (order by bucket) - rows) / ${most}::float8) as nth
+      from (
+        select ${bucketOf(sql`bucket`, parts)} as bucket, ${countRows(parts.buckets)}::float8 as rows
+        from rollup_hour
+        where sensor_id = any(${ids}::int[])
+          and bucket >= to_timestamp(${firstHour}) and bucket <= to_timestamp(${range.end})
+        group by 1
+      ) as bucket
+    ) as numbered
+    group by nth order by nth`.execute(db, cancelledBy(signal));
+  return rows;
+}
+
+/** How many rows the hours of some sensors come to, at most. */
+function countRows(buckets: Buckets): RawBuilder<unknown> {
+  if (buckets.kind === "none") return sql`sum(readings)`;
+  if (isOfHours(buckets) || buckets.kind !== "width") return sql`count(*)`;
+  return sql`sum(least(readings, ${hour_s / buckets.width_s}::int))`;
+}
+
+/** The range as a whole, even where edges say nothing of its ends. */
+function toWindows(edges: readonly Edge[], { range }: Resolved): Window[] {
+  return edges.map(({ from, rows }, at) => {
+    const next = edges[at + 1]?.from;
+    return {
+      from: at === 0 ? range.start : from,
+      to: next ?? range.end,
+      closed: next === undefined,
+      rows,
+    };
+  });
+}
+
+/** The starts of buckets within a part, `most` readings apart. */
+async function findCuts(
+  db: Db,
+  ids: readonly number[],
+  parts: Resolved,
+  { from, to, closed }: Span,
+  most: number,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const { rows } = await sql<{ at: number }>`
+    select distinct extract(epoch from ${bucketOf(sql`ts`, parts)})::float8 as at
+    from (
+      select ts, row_number() over (order by ts) as nth from reading
+      where sensor_id = any(${ids}::int[]) and ts >= to_timestamp(${from}) and ts <= to_timestamp(${to})
+        and (${closed} or ts < to_timestamp(${to}))
+    ) as numbered
+    where nth % ${most}::int = 0
+    order by at`.execute(db, cancelledBy(signal));
+  return rows.map(({ at }) => at).filter((at) => at > from);
+}
+
+function cut(window: Window, cuts: readonly number[]): Window[] {
+  const rows = window.rows / (cuts.length + 1);
+  const starts = [window.from, ...cuts];
+  return starts.map((from, at) => {
+    const next = starts[at + 1];
+    return {
+      from,
+      to: next ?? window.to,
+      closed: next === undefined && window.closed,
+      rows,
+    };
+  });
+}
