@@ -38,7 +38,7 @@ export async function retryCollisions<T>(run: () => Promise<T>, tries = 6): Prom
 }
 
 /** A reader that is slower than this is not waited for: what it reads of a moment keeps the database from tidying up. */
-const patience = "2 minutes";
+const patience = "2min";
 
 /**
  * Reads what the database holds at one moment, for as long as it takes, and ends the transaction however that ends.

@@ -3,7 +3,6 @@ import type { Table } from "./table.ts";
 
 /** The cells of an export as lines of CSV. */
 export function cellLines({ query: { cells } }: Table): string[] {
-  const number = (value: number | null) => (value === null ? "" : numberField(value));
   return [
     toLine(["cell_id", "cell", "location", "latitude", "longitude"]),
     ...cells.map(({ id, name, location, latitude, longitude }) =>
@@ -11,8 +10,8 @@ export function cellLines({ query: { cells } }: Table): string[] {
         String(id),
         textField(name),
         textField(location ?? ""),
-        number(latitude),
-        number(longitude),
+        numberField(latitude ?? NaN),
+        numberField(longitude ?? NaN),
       ]),
     ),
   ];

@@ -56,24 +56,30 @@ export function columnOf(name: string): ParquetColumn {
 function ofSensor(pick: (sensor: ExportSensor) => string | number): ParquetColumn["read"] {
   return ({ length, sensor }, sensors) => {
     const values = sensors.map(pick);
-    return Array.from({ length }, (_, row) => values[sensor[row]!]!);
+    const column: (string | number)[] = [];
+    for (let row = 0; row < length; row++) column.push(values[sensor[row]!]!);
+    return column;
   };
 }
 
 function withNulls(numbers: Float64Array): (number | null)[] {
-  return Array.from(numbers, (number) => (Number.isNaN(number) ? null : number));
+  const column: (number | null)[] = [];
+  for (const number of numbers) column.push(Number.isNaN(number) ? null : number);
+  return column;
 }
 
-function toIntegers(numbers: Float64Array): bigint[] {
-  return Array.from(numbers, BigInt);
+function toIntegers(numbers: Float64Array): BigInt64Array {
+  return BigInt64Array.from(numbers, BigInt);
 }
 
 /** Numbers of loggers, of which there are few. */
 function toOptionalIntegers(numbers: Float64Array): (bigint | null)[] {
   const known = new Map<number, bigint | null>([[NaN, null]]);
-  return Array.from(numbers, (number) => {
+  const column: (bigint | null)[] = [];
+  for (const number of numbers) {
     let integer = known.get(number);
     if (integer === undefined) known.set(number, (integer = BigInt(number)));
-    return integer;
-  });
+    column.push(integer);
+  }
+  return column;
 }

@@ -27,6 +27,7 @@ export async function* writeParquet(table: Table, work: ExportWork): AsyncGenera
       name: element.name,
       data: read(rows, table.sensors),
       ...(encoding && { encoding }),
+      statistics: element.name === "timestamp",
     }));
     await file.write({ columnData, rowGroupSize: rows.length });
     yield take(writer);

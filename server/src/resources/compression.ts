@@ -13,7 +13,7 @@ export async function offerCompression(app: FastifyInstance): Promise<void> {
 /** For a route whose answers are long: compressed as fast as readings come, since uploads wait for the same processor. */
 export const compressed = {
   compress: {
-    customTypes: /^application\/json\b/,
+    customTypes: /^(?:application\/json|text\/csv)\b/,
     encodings: ["br", "gzip"],
     zlibOptions: { level: 1 },
     // Better qualities hold back megabytes before they say anything.

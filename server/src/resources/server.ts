@@ -17,6 +17,7 @@ import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
 import { equations } from "./equations.ts";
+import { exportCsv } from "./export.ts";
 import { takeEmptyBodies } from "./empty-body.ts";
 import { readForms } from "./form.ts";
 import { health } from "./health.ts";
@@ -134,6 +135,7 @@ async function registerResources(
   app.register(power, { deps });
   app.register(teros, { deps });
   app.register(readings, { deps });
+  app.register(exportCsv, { deps });
   app.register(cells, { deps });
   app.register(cellTags, { deps });
   app.register(cellUsers, { deps });

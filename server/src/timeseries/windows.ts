@@ -67,7 +67,7 @@ async function findEdges(
 /** How many rows the hours of some sensors come to, at most. */
 function countRows(buckets: Buckets): RawBuilder<unknown> {
   if (buckets.kind === "none") return sql`sum(readings)`;
-  if (isOfHours(buckets) || buckets.kind !== "width") return sql`count(*)`;
+  if (buckets.kind === "calendar" || isOfHours(buckets)) return sql`count(distinct sensor_id)`;
   return sql`sum(least(readings, ${hour_s / buckets.width_s}::int))`;
 }
 

@@ -50,6 +50,7 @@ GET /api/sensor_json                404-     404-   200+   200+  200+  200+ 200+
 GET /api/power/{cell}               404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/teros/{cell}               404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/readings                   200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
+GET /api/export.csv                 404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/data-availability          404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/catalog/sensors            404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 POST /api/equations/validate         200      200    200    200   200   200  200    200    200    403
@@ -108,6 +109,7 @@ GET /api/sensor_json                200+     200+   200+   200+  200+  200+ 200+
 GET /api/power/{cell}               200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/teros/{cell}               200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/readings                   200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/export.csv                 200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/data-availability          200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/catalog/sensors            200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/cell                       200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
@@ -187,6 +189,7 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "GET /api/power/{cell}": () => ({ query: reading }),
   "GET /api/teros/{cell}": () => ({ query: reading }),
   "GET /api/readings": ({ cellId }) => ({ query: `cells=${cellId}&start=0&resample=none` }),
+  "GET /api/export.csv": ({ cellId }) => ({ query: `cells=${cellId}` }),
   "GET /api/data-availability": ({ cellId }) => ({ query: `cell_ids=${cellId}` }),
   "GET /api/catalog/sensors": ({ cellId }) => ({ query: `cell_id=${cellId}` }),
   "POST /api/equations/validate": json({ expression: "1:v", cell_ids: [1] }),
