@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, sql, type AbortableQueryOptions } from "kysely";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool, TypeOverrides, types as standardTypes, type ClientBase } from "pg";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -89,9 +89,4 @@ export async function checkServer(db: Db): Promise<void> {
   });
   const version = Math.floor(rows[0]!.version / 10_000);
   if (version < oldestServer) throw databaseTooOld({ version });
-}
-
-/** Has the server give a statement up once nobody waits for its answer: to be given with it. */
-export function cancelledBy(signal: AbortSignal): AbortableQueryOptions {
-  return { signal, inflightQueryAbortStrategy: "cancel query" };
 }

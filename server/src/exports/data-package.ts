@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { ZipFile } from "yazl";
 import { encodeLines } from "./csv.ts";
 import { cellLines, sensorLines } from "./directory.ts";
@@ -17,11 +17,13 @@ import type { ExportWork } from "./work.ts";
  */
 export async function* writePackage(table: Table, work: ExportWork): AsyncGenerator<Uint8Array> {
   const zip = new ZipFile();
+  const output = new PassThrough();
   const open: Readable[] = [];
   const sizes = new Map<string, ResourceSize>();
   const add = (path: string, write: () => AsyncIterable<Uint8Array>): void => {
     zip.addReadStreamLazy(path, { mtime: new Date(table.created * 1000) }, (start) => {
       const stream = Readable.from(measure(write(), (size) => sizes.set(path, size)));
+      stream.on("error", (error) => output.destroy(error));
       open.push(stream);
       start(null, stream);
     });
@@ -32,8 +34,7 @@ export async function* writePackage(table: Table, work: ExportWork): AsyncGenera
   add("README.md", () => encodeLines([explainPackage(table)], work));
   add("datapackage.json", () => encodeLines([describePackage(table, sizes)], work));
   zip.end();
-  const output = Readable.from(zip.outputStream);
-  zip.on("error", (error) => output.destroy(error instanceof Error ? error : undefined));
+  zip.outputStream.pipe(output);
   try {
     yield* output;
   } finally {

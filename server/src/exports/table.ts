@@ -5,7 +5,7 @@ import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
 import { readRows, type Rows } from "../timeseries/rows.ts";
 import { planWindows } from "../timeseries/windows.ts";
 import type { ExportQuery, ExportSensor } from "./request.ts";
-import { giveWay, type ExportWork } from "./work.ts";
+import type { ExportWork } from "./work.ts";
 
 /** Rows that are held at once, and read by one statement: a few milliseconds' work on either side. */
 const rowsAtOnce = 20_000;
@@ -15,6 +15,7 @@ export interface Table {
   readonly query: ExportQuery;
   /** Unix seconds. */
   readonly created: number;
+  /** Those that were asked for by name, or else those that have readings. */
   readonly sensors: readonly ExportSensor[];
   /** The part of the range where there are readings, Unix seconds; empty where there are none. */
   readonly range: Resolved["range"];
@@ -30,26 +31,29 @@ export async function openTable(
   query: ExportQuery,
   work: ExportWork,
 ): Promise<Table> {
-  const ids = query.sensors.map(({ id }) => id);
   work.report(0, "looking at what there is");
-  const measured = await measure(db, ids, query.query.range);
+  const all = query.sensors.map(({ id }) => id);
+  const measured = await measure(db, all, query.query.range);
   const resolved = await resolveMeasured(db, measured, query.query);
+  const isNamed = query.params.sensors !== undefined;
+  const sensors = query.sensors.filter((_, at) => isNamed || measured[at]!.first !== null);
+  const ids = sensors.map(({ id }) => id);
   const isRaw = resolved.buckets.kind === "none";
   return {
     query,
     created: clock(),
-    sensors: query.sensors,
+    sensors,
     range: resolved.range,
     isRaw,
     async *rows({ origin }) {
-      const windows = await planWindows(db, ids, resolved, rowsAtOnce, work.signal);
+      const windows = await planWindows(db, ids, resolved, rowsAtOnce);
       const total = windows.reduce((sum, { rows }) => sum + rows, 0);
       let done = 0;
       for (const span of windows) {
-        yield await readRows(db, ids, resolved, { span, origin: origin && isRaw }, work.signal);
+        work.signal.throwIfAborted();
+        yield await readRows(db, ids, resolved, { span, origin: origin && isRaw });
         done += span.rows;
         work.report(done / total, `${count(done)} of about ${count(total)} values`);
-        await giveWay(work);
       }
     },
   };

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from "kysely";
-import { cancelledBy, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
 import { mergeRuns } from "../lib/merge-runs.ts";
 import { decodeArray, type ArrayKind } from "./arrays.ts";
 import { meanOf, planParts, selectPartials } from "./partials.ts";
@@ -34,21 +34,19 @@ export interface Origin {
  * column one: neither side turns numbers into text.
  *
  * @param origin whether it is read how readings came; means have come in no way
- * @throws once the signal is aborted
  */
 export async function readRows(
   db: Db,
   ids: readonly number[],
   resolved: Resolved,
   { span, origin }: { readonly span: Span; readonly origin: boolean },
-  signal: AbortSignal,
 ): Promise<Rows> {
   const runs =
     resolved.buckets.kind === "none"
       ? selectReadings(ids, span, origin)
       : selectMeans(ids, resolved, span);
   // Taken out, since answers of the driver survive one another's collection.
-  const { rows } = await runs.execute(db, cancelledBy(signal));
+  const { rows } = await runs.execute(db);
   return bringTogether(rows.splice(0));
 }
 

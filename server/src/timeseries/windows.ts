@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from "kysely";
-import { cancelledBy, type Db } from "../db/connect.ts";
+import type { Db } from "../db/connect.ts";
 import { isEmpty } from "./measure.ts";
 import { bucketOf } from "./partials.ts";
 import { hour_s, isOfHours, type Buckets } from "./resample.ts";
@@ -14,23 +14,20 @@ export interface Window extends Span {
 /**
  * Cuts a query into parts of about `most` rows, all sensors together, oldest first; a bucket is never in two parts. How
  * much there is, is found in rollups; only what lies within one hour and is too much is gone through.
- *
- * @throws once the signal is aborted
  */
 export async function planWindows(
   db: Db,
   ids: readonly number[],
   resolved: Resolved,
   most: number,
-  signal: AbortSignal,
 ): Promise<Window[]> {
   if (ids.length === 0 || isEmpty(resolved.range)) return [];
-  const windows = toWindows(await findEdges(db, ids, resolved, most, signal), resolved);
+  const windows = toWindows(await findEdges(db, ids, resolved, most), resolved);
   if (isOfHours(resolved.buckets)) return windows;
   const parts: Window[] = [];
   for (const window of windows)
     if (window.rows < 2 * most) parts.push(window);
-    else parts.push(...cut(window, await findCuts(db, ids, resolved, window, most, signal)));
+    else parts.push(...cut(window, await findCuts(db, ids, resolved, window, most)));
   return parts;
 }
 
@@ -45,7 +42,6 @@ async function findEdges(
   ids: readonly number[],
   { range, ...parts }: Resolved,
   most: number,
-  signal: AbortSignal,
 ): Promise<Edge[]> {
   const firstHour = Math.floor(range.start / hour_s) * hour_s;
   const { rows } = await sql<Edge>`
@@ -60,7 +56,7 @@ async function findEdges(
         group by 1
       ) as bucket
     ) as numbered
-    group by nth order by nth`.execute(db, cancelledBy(signal));
+    group by nth order by nth`.execute(db);
   return rows;
 }
 
@@ -91,7 +87,6 @@ async function findCuts(
   parts: Resolved,
   { from, to, closed }: Span,
   most: number,
-  signal: AbortSignal,
 ): Promise<number[]> {
   const { rows } = await sql<{ at: number }>`
     select distinct extract(epoch from ${bucketOf(sql`ts`, parts)})::float8 as at
@@ -101,7 +96,7 @@ async function findCuts(
         and (${closed} or ts < to_timestamp(${to}))
     ) as numbered
     where nth % ${most}::int = 0
-    order by at`.execute(db, cancelledBy(signal));
+    order by at`.execute(db);
   return rows.map(({ at }) => at).filter((at) => at > from);
 }
 
