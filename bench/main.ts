@@ -8,6 +8,7 @@ import { formatLine, formatReport } from "./report.ts";
 import type { Line } from "./line.ts";
 import { backlog } from "./sections/backlog.ts";
 import { backup } from "./sections/backup.ts";
+import { exports } from "./sections/exports.ts";
 import { fileImport } from "./sections/import.ts";
 import { latency } from "./sections/latency.ts";
 import { legacy } from "./sections/legacy.ts";
@@ -22,6 +23,7 @@ const sections: Readonly<Record<string, Section>> = {
   latency,
   backlog,
   reads,
+  exports,
   import: fileImport,
   legacy,
   scale,
@@ -32,7 +34,7 @@ const help = `npm run bench -- [SECTION …] [OPTION …]
 
 Sections: ${Object.keys(sections).join(", ")}; all of them where none is named.
 
-  --rows N        how many rows scale grows to (50000000), and backup and legacy have at most (20000000)
+  --rows N        how many rows scale grows to (50000000), and exports, backup and legacy have at most (20000000)
   --quick         short rounds and 2000000 rows, to see that it runs: its figures mean little
   --output FILE   write the table there; a whole run that isn't quick writes bench/RESULTS.md
   --help

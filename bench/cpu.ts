@@ -1,0 +1,12 @@
+import { readFile } from "node:fs/promises";
+
+/** Of a tick, in seconds: what Linux counts in, whatever its kernel's clock does. */
+const tick_s = 0.01;
+
+/** What a process has taken of the processors, in seconds; NaN where the system doesn't tell. */
+export async function cpuTime(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // A program's name may have spaces and brackets; the times of user and system are the 12th and 13th behind it.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11] ?? NaN) + Number(fields[12] ?? NaN)) * tick_s;
+}
