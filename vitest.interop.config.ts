@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["server/test/interop/**/*.test.ts"],
-    globalSetup: "server/test/interop/setup.ts",
+    globalSetup: ["server/test/interop/setup.ts", "server/test/support/global-setup.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

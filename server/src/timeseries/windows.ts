@@ -60,11 +60,15 @@ async function findEdges(
   return rows;
 }
 
-/** How many rows the hours of some sensors come to, at most. */
+/** Readings that may be gone through for a row. */
+const readingsPerRow = 50;
+
+/** How many rows the hours of some sensors come to, at most; more, where it takes many readings to make them. */
 function countRows(buckets: Buckets): RawBuilder<unknown> {
   if (buckets.kind === "none") return sql`sum(readings)`;
   if (buckets.kind === "calendar" || isOfHours(buckets)) return sql`count(distinct sensor_id)`;
-  return sql`sum(least(readings, ${hour_s / buckets.width_s}::int))`;
+  const most = hour_s / buckets.width_s;
+  return sql`sum(least(readings, ${most}::int) + readings / ${readingsPerRow}::int)`;
 }
 
 /** The range as a whole, even where edges say nothing of its ends. */
