@@ -63,7 +63,8 @@ function toQuery({ start, end, resample = "none", tz = "UTC" }: ExportParams): Q
 }
 
 async function getReadable(db: Db, reader: Reader, ids: readonly number[]): Promise<Cell[]> {
-  const visible = new Set(await listVisible(db, reader, ids));
+  const possible = ids.filter((id) => id < 2 ** 31);
+  const visible = new Set(await listVisible(db, reader, possible));
   const hidden = ids.find((id) => !visible.has(id));
   if (hidden !== undefined) throw noSuchCell({ id: hidden });
   const cells = new Map((await findCells(db, ids, [])).map((cell) => [cell.id, cell]));

@@ -82,12 +82,13 @@ export const exportCsv: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async
     if (count > mostValues) throw exportTooLarge({ count, most: mostValues });
     if (slots.isFull) throw Object.assign(tooManyDownloads(), { retryAfter_s });
     const { name, mediaType } = describeFile(query);
-    const pieces = download(query, patienceWith(reply));
-    reply.headers({
+    reply.type(mediaType).headers({
       "Content-Disposition": `attachment; filename="${name}"`,
       "Cache-Control": "private, no-cache",
     });
-    return reply.type(mediaType).send(Readable.from(pieces, { highWaterMark: 2 }));
+    if (request.method === "HEAD") return reply.send(Readable.from([]));
+    const pieces = download(query, patienceWith(reply));
+    return reply.send(Readable.from(pieces, { highWaterMark: 2 }));
   });
 };
 

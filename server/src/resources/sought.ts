@@ -37,7 +37,9 @@ export async function findSought(
   { cells, sensors }: { readonly cells: string; readonly sensors?: string },
 ): Promise<Sought[]> {
   const names = sensors === undefined ? undefined : parseNames(sensors);
-  const cellIds = await listReadable(db, caller, parseCells(cells));
+  // Numbers that no cell can have are answered like any cell that there isn't.
+  const asked = parseCells(cells).filter((id) => id < 2 ** 31);
+  const cellIds = await listReadable(db, caller, asked);
   const named = await listNamed(reads, cellIds, names);
   return named.map(({ id, cell_id, called: name, unit }) => ({ id, cell_id, name, unit }));
 }
@@ -51,8 +53,7 @@ export function parseCells(text: string): number[] {
   const parts = listOf(text);
   if (parts.length > most.cells || !parts.every((part) => /^\d{1,15}$/.test(part)))
     throw cellsInvalid();
-  // Numbers that no cell can have are answered like any cell that there isn't.
-  return parts.map(Number).filter((id) => id < 2 ** 31);
+  return parts.map(Number);
 }
 
 /**

@@ -71,6 +71,12 @@ describe("GET /api/export.csv", () => {
     ]);
   });
 
+  it("says what a download would be, to who asks for its head alone", async () => {
+    const answer = await api.inject({ method: "HEAD", url: `/api/export.csv?cells=${cell}` });
+    expect([answer.statusCode, answer.body]).toEqual([200, ""]);
+    expect(answer.headers["content-type"]).toBe("text/csv; charset=utf-8");
+  });
+
   it("downloads what /readings answers", async () => {
     const asked = {
       cells: String(cell),
@@ -100,7 +106,7 @@ describe("GET /api/export.csv", () => {
   it("answers 404 for a cell that there isn't, and for a private one, whatever else is asked for", async () => {
     const hidden = await newCell(api);
     await updateCell(api.db, hidden, { visibility: "private" });
-    for (const cells of [`${cell},${hidden}`, "99999999"]) {
+    for (const cells of [`${cell},${hidden}`, "99999999", "99999999999"]) {
       const answer = await get({ cells });
       expect([answer.statusCode, answer.json().code]).toEqual([404, "cell_not_found"]);
     }
