@@ -14,7 +14,11 @@ export function openMetrics() {
     help: string,
     ...labelNames: Label[]
   ) => new Counter<Label>({ name, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const gauge = <Label extends string = never>(
+    name: string,
+    help: string,
+    ...labelNames: Label[]
+  ) => new Gauge<Label>({ name, help, labelNames, registers });
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, buckets, registers });
   const updates: (() => void | Promise<void>)[] = [];
@@ -61,6 +65,8 @@ export function openMetrics() {
       "ents_quarantine_evicted_total",
       "Uploads that left quarantine to make room for others.",
     ),
+    tasks: gauge("ents_tasks", "Tasks that are kept, by kind and state.", "kind", "state"),
+    queueUp: gauge("ents_queue_up", "Whether what tells workers of tasks answers: 1 or 0."),
     databaseUp: gauge("ents_database_up", "Whether the database answers: 1 or 0."),
   };
   // A series that begins with its first count hides that count from those who look at differences.

@@ -3,12 +3,15 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Metrics } from "../ingest/metrics.ts";
+import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 import { hashSecret } from "../lib/secret.ts";
+import { countTasks } from "../store/tasks.ts";
 import type { ServerSettings } from "./deps.ts";
 import type { ReadyzDeps } from "./readyz.ts";
 
 export interface MetricsDeps extends ReadyzDeps {
+  readonly db: Db;
   readonly metrics: Metrics;
   readonly settings: Pick<ServerSettings, "metricsToken">;
 }
@@ -26,7 +29,7 @@ const metricsTokenNeeded = defineError(
 
 /** `GET /metrics`: counters and gauges, for Prometheus. */
 export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (app, { deps }) => {
-  const { probe, journal } = deps;
+  const { db, probe, journal, bell } = deps;
   deps.metrics.beforeReading(async () => {
     deps.metrics.databaseUp.set((await probe.isUp()) ? 1 : 0);
   });
@@ -35,6 +38,13 @@ export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (
     deps.metrics.journalUploads.set(records);
     deps.metrics.journalBytes.set(bytes);
     deps.metrics.journalAsideBytes.set(journal?.aside().bytes ?? 0);
+  });
+  deps.metrics.beforeReading(async () => {
+    deps.metrics.queueUp.set(bell.isUp() ? 1 : 0);
+    if (!(await probe.isUp())) return;
+    const counts = await countTasks(db);
+    deps.metrics.tasks.reset();
+    for (const { kind, state, count } of counts) deps.metrics.tasks.set({ kind, state }, count);
   });
   app.get(
     "/metrics",

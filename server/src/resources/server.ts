@@ -8,6 +8,7 @@ import { apiKey } from "./api-key.ts";
 import { audit } from "./audit.ts";
 import { auth } from "./auth.ts";
 import { catalog } from "./catalog.ts";
+import { cellDatas } from "./cell-datas.ts";
 import { cellTags } from "./cell-tags.ts";
 import { cellUsers } from "./cell-users.ts";
 import { cells } from "./cells.ts";
@@ -146,6 +147,7 @@ async function registerResources(
   app.register(quarantine, { deps });
   app.register(tasks, { deps });
   app.register(taskResult, { deps });
+  app.register(cellDatas, { deps });
   app.register(audit, { deps });
   app.register(dataAvailability, { deps });
   app.register(catalog, { deps });

@@ -16,7 +16,7 @@ import {
   type Task as StoredTask,
 } from "../store/tasks.ts";
 import { tryRing } from "../tasks/bell.ts";
-import { findKind } from "../tasks/kind.ts";
+import { findKind, type Kind } from "../tasks/kind.ts";
 import type { ServerDeps } from "./deps.ts";
 import { toAnswer } from "./task-answer.ts";
 
@@ -119,32 +119,53 @@ export async function getOwnTask(
 
 /** @throws KnownError where what is asked for can't be read, isn't the caller's to ask for, or is too much now */
 async function order(
-  { db, bell, kinds, log, settings }: TaskDeps,
+  deps: TaskDeps,
   caller: Caller,
   { kind: name, params: given }: Type.Static<typeof TaskOrder>,
 ): Promise<StoredTask> {
-  const kind = findKind(kinds, name);
+  const kind = findKind(deps.kinds, name);
   const { userId, admin } = requirePerson(caller, kind.scope);
+  const owner = ownerOf({ userId });
+  const { resultTtl_s, tasksPerUser, resultsMax_bytes } = deps.settings;
+  const id = await addTask(deps, kind, given, {
+    owner,
+    admin,
+    keep_s: resultTtl_s,
+    quotas: [{ of: owner, tasks: tasksPerUser, results_bytes: resultsMax_bytes }],
+  });
+  return await getTask(deps.db, owner, id);
+}
+
+/** Whose a task is to be, and how much they may have. */
+export interface TaskOwner {
+  readonly owner: Owner;
+  readonly admin: boolean;
+  readonly keep_s: number;
+  readonly quotas: readonly Quota[];
+}
+
+/**
+ * Adds a task, and tells workers of it.
+ *
+ * @returns its id
+ * @throws KnownError where its parameters can't be read, it isn't theirs to ask for, or is too much now
+ */
+export async function addTask(
+  { db, bell, log }: Pick<TaskDeps, "db" | "bell" | "log">,
+  kind: Kind,
+  given: object,
+  { owner, admin, keep_s, quotas }: TaskOwner,
+): Promise<string> {
   if (!Value.Check(kind.params, given)) {
     const [error] = Value.Errors(kind.params, given);
     throw invalidParams({ problem: describeSchemaError(error, "params") });
   }
-  const prepared = await kind.prepare(given, { userId, admin });
-  const owner = ownerOf({ userId });
-  const task = {
-    kind: name,
-    params: Object(prepared),
-    asAdmin: admin,
-    keep_s: settings.resultTtl_s,
-  };
-  const quota: Quota = {
-    of: owner,
-    tasks: settings.tasksPerUser,
-    results_bytes: settings.resultsMax_bytes,
-  };
-  const created = await createTask(db, { ...owner, ...task }, [quota]);
+  const asker = { userId: owner.accountId ?? undefined, admin };
+  const params = Object(await kind.prepare(given, asker)) as object;
+  const task = { ...owner, kind: kind.name, params, asAdmin: admin, keep_s };
+  const created = await createTask(db, task, quotas);
   await tryRing(bell, created, log);
-  return await getTask(db, owner, created.id);
+  return created.id;
 }
 
 function ownerOf({ userId }: Pick<Person, "userId">): Owner {

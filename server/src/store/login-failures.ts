@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { isIPv6 } from "node:net";
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { networkOf } from "../lib/network.ts";
 
 /** Who fails: an account, or an address, from which many people may log in. */
 export interface Subject {
@@ -87,12 +87,4 @@ function waitAfter(failures: number, kind: Subject["kind"]): number {
 function digest({ kind, name }: Subject): string {
   const subject = `${kind} ${kind === "address" ? networkOf(name) : name.toLowerCase()}`;
   return createHash("sha256").update(subject).digest("base64url");
-}
-
-/** Whoever has one IPv6 address has the 2⁶⁴ of its network. */
-function networkOf(address: string): string {
-  if (!isIPv6(address) || address.includes(".")) return address;
-  const [head = [], tail = []] = address.split("::").map((half) => half.split(":"));
-  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => "0");
-  return [...head, ...zeros, ...tail].slice(0, 4).join(":");
 }

@@ -1,13 +1,10 @@
-import type { Db } from "../db/connect.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { ExportDeps } from "../exports/export.ts";
+import { exportKind } from "./export-kind.ts";
 import type { Kinds } from "./kind.ts";
 
-export interface KindDeps {
-  readonly db: Db;
-  readonly clock: Clock;
-}
+export type KindDeps = ExportDeps;
 
 /** All kinds of long work: for the API, which asks for it, and for workers, which do it. */
-export function openKinds(_deps: KindDeps): Kinds {
-  return [];
+export function openKinds(deps: KindDeps): Kinds {
+  return [exportKind(deps)];
 }

@@ -97,6 +97,14 @@ POST /api/quarantine/{upload}/replay 401     404    404    404   200   200  403 
 POST /api/quarantine/replay         401-     200-   200-   200-  200+  200+ 403-   403-   200+    403
 DELETE /api/quarantine/{upload}      401     404    404    404   200   200  403    403    200    403
 
+GET /api/tasks                       401      200    200    200   200   200  200    403    403    403
+POST /api/tasks                      401      404    202    202   202   202  202    403    403    403
+GET /api/tasks/{task}               401-     404-   404-   404-  200+  404- 200+   403-   403-    403
+GET /api/tasks/{task}/result        401-     404-   404-   404-  200+  404- 200+   403-   403-    403
+DELETE /api/tasks/{task}             401      404    404    404   200   404  200    403    403    403
+GET /api/cell/datas                  404      404    404    404   404   404  404    404    404    404
+GET /api/status/{task}               404      404    404    404   404   404  404    404    404    404
+
 GET /api/audit                       401      403    403    403   403   200  403    403    403    403
 `;
 
@@ -122,6 +130,8 @@ GET /api/cell/{cell}/conflicts      200+     200+   200+   200+  200+  200+ 200+
 GET /api/quarantine                 401-     200-   200-   200-  200+  200+ 403-   403-   200+    403
 GET /api/quarantine/{upload}        401-     404-   404-   404-  200+  200+ 403-   403-   200+    403
 POST /api/quarantine/{upload}/replay 401     404    404    404   200   200  403    403    200    403
+POST /api/tasks                      401      202    202    202   202   202  202    403    403    403
+GET /api/cell/datas                  200      200    200    200   200   200  200    200    200    200
 PUT /api/cell/{cell}                 401      403    403    200   200   200  403    403    200    403
 DELETE /api/cell/{cell}              401      403    403    403   200   200  403    403    200    403
 GET /api/cell/{cell}/audit           401      403    403    403   200   200  200    403    403    403
@@ -141,6 +151,8 @@ interface Request {
   readonly ids?: Partial<World["ids"]>;
   readonly headers?: Record<string, string>;
   readonly payload?: InjectOptions["payload"];
+  /** What one address may have is shared by all who call from there. */
+  readonly remoteAddress?: string;
   readonly given?: Promise<unknown>;
 }
 
@@ -216,6 +228,13 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "POST /api/logger": (world) => ({ payload: { name: named(world) } }),
   "PUT /api/logger/{logger}": json({ description: "new" }),
   "POST /api/quarantine/{upload}/replay": json({}),
+  "POST /api/tasks": ({ cellId }) => ({
+    payload: { kind: "export", params: { cells: [cellId], format: "csv" } },
+  }),
+  "GET /api/cell/datas": ({ cellId }) => ({
+    query: `cellIds=${cellId}`,
+    remoteAddress: `10.1.${cellId >> 8}.${cellId & 255}`,
+  }),
   "POST /api/quarantine/replay": ({ ids }) => ({ payload: { ids: [ids.upload, ids.garbage] } }),
 };
 
@@ -258,7 +277,7 @@ async function tryAll([route, ...expected]: Row, visibility: Visibility): Promis
 
 async function tryRoute(route: string, request: Request, world: World) {
   const [method, template] = route.split(" ") as [HTTPMethods, string];
-  const { query = "", ids, headers, payload } = request;
+  const { query = "", ids, headers, payload, remoteAddress } = request;
   const numbers: Readonly<Record<string, string | number | undefined>> = { ...world.ids, ...ids };
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => String(numbers[name]));
   return await api.inject({
@@ -266,6 +285,7 @@ async function tryRoute(route: string, request: Request, world: World) {
     url: `${path}?${query}`,
     headers: { ...headers, ...world.headers },
     ...(payload !== undefined && { payload }),
+    ...(remoteAddress !== undefined && { remoteAddress }),
   });
 }
 

@@ -6,7 +6,7 @@ import { sql } from "kysely";
 import { connect, type Db } from "../../src/db/connect.ts";
 import { DatabaseProbe } from "../../src/db/probe.ts";
 import { buildServer } from "../../src/resources/server.ts";
-import { testDeps, useApi } from "../support/api.ts";
+import { silentBell, testDeps, useApi } from "../support/api.ts";
 import { openJournal, useDirectories } from "../support/journal.ts";
 import { silentLog } from "../support/log.ts";
 
@@ -26,7 +26,12 @@ describe("GET /readyz", () => {
   it("says that the database is up, to anyone, and to nodes within their room", async () => {
     const response = await api.get("/readyz");
     expect(response.statusCode).toBe(200);
-    expect(response.json()).toEqual({ status: "ready", database: "up", journal: empty });
+    expect(response.json()).toEqual({
+      status: "ready",
+      database: "up",
+      queue: "up",
+      journal: empty,
+    });
     expect((await api.get("/readyz/")).json()).toEqual(response.json());
     expectRoom(await askAsNode(api.app));
   });
@@ -35,7 +40,12 @@ describe("GET /readyz", () => {
     const app = serverOf(connect("postgres://nobody@127.0.0.1:1/nowhere", silentLog));
     const response = await app.inject("/readyz");
     expect(response.statusCode).toBe(503);
-    expect(response.json()).toEqual({ status: "journaling", database: "away", journal: empty });
+    expect(response.json()).toEqual({
+      status: "journaling",
+      database: "away",
+      queue: "up",
+      journal: empty,
+    });
     expectRoom(await askAsNode(app));
   });
 
@@ -49,9 +59,19 @@ describe("GET /readyz", () => {
     const { statusCode, json } = await app.inject("/readyz");
     expect(statusCode).toBe(200);
     const held = { uploads: 2, bytes: journal.depth().bytes };
-    expect(json()).toEqual({ status: "ready", database: "up", journal: held });
+    expect(json()).toEqual({ status: "ready", database: "up", queue: "up", journal: held });
     await journal.drain(async () => {});
     expect((await app.inject("/readyz")).json()).toMatchObject({ journal: empty });
+  });
+
+  it("is ready without what tells workers of tasks, and says so", async () => {
+    const usual = testDeps(api.db, () => api.now);
+    const app = buildServer({ ...usual, bell: { ...silentBell, isUp: () => false } });
+    closers.push(async () => await app.close());
+    const { statusCode, json } = await app.inject("/readyz");
+    expect(statusCode).toBe(200);
+    expect(json()).toMatchObject({ status: "ready", queue: "away" });
+    expectRoom(await askAsNode(app));
   });
 
   it("answers soon while the database hangs, and asks it once, however many ask", async () => {

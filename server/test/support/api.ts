@@ -11,6 +11,7 @@ import type { ServerDeps } from "../../src/resources/deps.ts";
 import { identifySender } from "../../src/resources/sender.ts";
 import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
 import type { Bell } from "../../src/tasks/bell.ts";
+import { openKinds } from "../../src/tasks/kinds.ts";
 import { useDatabase } from "./database.ts";
 import { silentLog } from "./log.ts";
 
@@ -61,7 +62,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       tasksPerUser: 5,
       resultsMax_bytes: 1e9,
     },
-    kinds: [],
+    kinds: openKinds({ db, clock }),
     bell: silentBell,
     quarantine: new QuarantineKeeper({ db, clock, log: silentLog, max_bytes: 1e9 }),
     ttn: undefined,

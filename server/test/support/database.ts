@@ -34,6 +34,8 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
     async drop() {
       await db.destroy();
       await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
+      // That of the queue of tasks, where a test had one.
+      await sql`drop schema if exists ${sql.id(`${schema}_worker`)} cascade`.execute(admin);
       await admin.destroy();
     },
   };

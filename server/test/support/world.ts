@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
 import { sql } from "kysely";
 import { newApiKey, newUploadKey, shownLength } from "../../src/auth/keys.ts";
 import type { Scope } from "../../src/auth/caller.ts";
@@ -7,6 +8,9 @@ import { createApiKey } from "../../src/store/api-keys.ts";
 import { createCell, updateCell, type Visibility } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { setMember } from "../../src/store/members.ts";
+import { writeFile } from "../../src/store/files.ts";
+import { claimTask, finishTask } from "../../src/store/task-claims.ts";
+import { createTask } from "../../src/store/tasks.ts";
 import { createTag } from "../../src/store/tags.ts";
 import { createUploadKey } from "../../src/store/upload-keys.ts";
 import { writeReadings } from "../../src/timeseries/write.ts";
@@ -42,7 +46,10 @@ export interface World {
   readonly headers: Readonly<Record<string, string>>;
   /** What stands in the paths of routes. */
   readonly ids: Readonly<
-    Record<"cell" | "logger" | "tag" | "user" | "key" | "upload" | "garbage", string | number>
+    Record<
+      "cell" | "logger" | "tag" | "user" | "key" | "upload" | "garbage" | "task",
+      string | number
+    >
   >;
   readonly cellName: string;
   readonly cellId: number;
@@ -74,7 +81,16 @@ export async function newWorld(
   });
   const { id: key } = await makeKey(db, owner.id, ["read"], now);
   const uploads = await makeUploads(db, cellId, cellName);
-  const ids = { cell: cellId, logger: logger.id, tag: tagId, user: guest.id, key, ...uploads };
+  const task = await makeTask(db, owner.id, cellName);
+  const ids = {
+    cell: cellId,
+    logger: logger.id,
+    tag: tagId,
+    user: guest.id,
+    key,
+    task,
+    ...uploads,
+  };
   const headers = await headersOf(caller, { db, now, person, owner, uploadKey });
   return { db, now, owner, guest, person, headers, ids, cellName, cellId, tagId, uploadKey };
 }
@@ -131,6 +147,29 @@ async function makeUploads(db: Db, cellId: number, cellName: string) {
   };
 }
 
+/** A task that is done, and whose file says what the cell is called; answers its id. */
+async function makeTask(db: Db, accountId: string, cellName: string): Promise<string> {
+  const owner = { accountId, origin: null };
+  const order = { ...owner, kind: "export", params: { cellName }, asAdmin: false, keep_s: 60 };
+  const quota = { of: owner, tasks: 1, results_bytes: 1e6 };
+  const { id } = await createTask(db, order, [quota]);
+  const task = await claimTask(db, id, "a test");
+  const file = {
+    name: "result.csv",
+    mediaType: "text/csv",
+    taskId: id,
+    keep_s: 60,
+    max_bytes: 1e6,
+  };
+  const { id: fileId } = await writeFile(
+    db,
+    { ...owner, ...file },
+    Readable.from([Buffer.from(cellName)]),
+  );
+  await finishTask(db, task!, { result: undefined, fileId });
+  return id;
+}
+
 /** Makes an API key; answers it and its number. */
 async function makeKey(db: Db, userId: string, scopes: Scope[], now: number) {
   const key = newApiKey();
@@ -166,6 +205,7 @@ export async function worldState({ db, cellId, ids, owner, person }: World): Pro
       (select to_jsonb(tag) from tag where id = ${ids.tag}) as tag,
       (select to_jsonb(logger) from logger where id = ${ids.logger}) as logger,
       (select jsonb_agg(u order by id) from quarantine u where id in (${ids.upload}, ${ids.garbage})) as uploads,
+      (select jsonb_agg(t order by number) from task t where account_id in (${owner.id}, ${person.id})) as tasks,
       (select jsonb_agg(hash order by id) from upload_key where logger_id = ${ids.logger}) as upload_keys,
       (select jsonb_agg(hash order by id) from api_key where account_id in (${owner.id}, ${person.id})) as keys,
       (select jsonb_agg(a order by id) from account a where id in (${owner.id}, ${person.id})) as accounts,
