@@ -7,6 +7,7 @@ export type ErrorKind =
   | "method_not_allowed"
   | "conflict"
   | "too_large"
+  | "range_not_satisfiable"
   | "unsupported_media_type"
   | "too_many_requests"
   | "bad_gateway"

@@ -25,6 +25,7 @@ const statuses: Readonly<Record<ErrorKind, number>> = {
   conflict: 409,
   too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
   too_many_requests: 429,
   bad_gateway: 502,
   unavailable: 503,

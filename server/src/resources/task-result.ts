@@ -33,11 +33,15 @@ const expired = defineError(
   "The result was kept until {time}: ask for it again with a new task",
 );
 
+const noSuchRange = defineError(
+  "range_not_satisfiable",
+  "no_such_range",
+  "The file has {size} bytes, and none of those that are asked for",
+);
+
 const params = Type.Object({ task: TaskId });
 const Bytes = Type.Unsafe<Readable>({ description: "the file" });
-const Nothing = Type.Null({
-  description: "`If-None-Match` names it, or it doesn't have the range",
-});
+const Unchanged = Type.Null({ description: "`If-None-Match` names it" });
 
 /** `/tasks/{task}/result`: downloads what a task has made, all of it or a range. */
 export const taskResult: FastifyPluginAsyncTypebox<{
@@ -49,7 +53,7 @@ export const taskResult: FastifyPluginAsyncTypebox<{
       schema: {
         params,
         produces: ["application/octet-stream"],
-        response: { 200: Bytes, 206: Bytes, 304: Nothing, 416: Nothing },
+        response: { 200: Bytes, 206: Bytes, 304: Unchanged },
       },
     },
     async (request, reply) => {
@@ -89,8 +93,10 @@ function sendFile(
   const ifRange = headers["if-range"];
   const range = ifRange === undefined || ifRange === tag ? headers.range : undefined;
   const part = parseRange(range, file.size);
-  if (part === "none")
-    return reply.code(416).header("Content-Range", `bytes */${file.size}`).send(null);
+  if (part === "none") {
+    reply.header("Content-Range", `bytes */${file.size}`);
+    throw noSuchRange({ size: file.size });
+  }
   const { first, last } = part === "all" ? { first: 0, last: file.size - 1 } : part;
   if (part !== "all")
     reply.code(206).header("Content-Range", `bytes ${first}-${last}/${file.size}`);

@@ -161,8 +161,8 @@ export async function addTask(
     throw invalidParams({ problem: describeSchemaError(error, "params") });
   }
   const asker = { userId: owner.accountId ?? undefined, admin };
-  const params = Object(await kind.prepare(given, asker)) as object;
-  const task = { ...owner, kind: kind.name, params, asAdmin: admin, keep_s };
+  const prepared = await kind.prepare(given, asker);
+  const task = { ...owner, kind: kind.name, params: prepared, asAdmin: admin, keep_s };
   const created = await createTask(db, task, quotas);
   await tryRing(bell, created, log);
   return created.id;

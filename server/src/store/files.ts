@@ -132,8 +132,9 @@ export async function deleteFile(db: Db, id: string, signal?: AbortSignal): Prom
     .where("id", "=", id)
     .where(isKept)
     .execute();
-  while (!signal?.aborted && (await deleteChunks(db, id)) > 0);
-  if (!signal?.aborted) await db.deleteFrom("file").where("id", "=", id).execute();
+  const isOver = (): boolean => signal?.aborted ?? false;
+  while (!isOver() && (await deleteChunks(db, id)) > 0);
+  if (!isOver()) await db.deleteFrom("file").where("id", "=", id).execute();
 }
 
 /** Deletes the files that are no longer kept. @param signal ends it between two batches */

@@ -1,14 +1,14 @@
-import type { Static, TSchema } from "typebox";
+import type { Static, TObject } from "typebox";
 import type { Scope } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Reader } from "../store/visibility.ts";
 import type { StoredFile } from "../store/files.ts";
 
 /** One kind of long work: what it is told, who may ask for it, and how it is done. */
-export interface Kind<Params = unknown> {
+export interface Kind<Params extends object = object> {
   /** As it is asked for, and stored. */
   readonly name: string;
-  readonly params: TSchema;
+  readonly params: TObject;
   /** What a key must be for, to ask for it, look at it or cancel it. */
   readonly scope: Scope;
   /**
@@ -52,7 +52,7 @@ export interface Work {
 }
 
 /** Defines a kind, with its parameters as its schema has them. */
-export function defineKind<const Schema extends TSchema>(
+export function defineKind<const Schema extends TObject>(
   kind: Kind<Static<Schema>> & { readonly params: Schema },
 ): Kind {
   return kind;

@@ -51,6 +51,7 @@ export class PostgresBell implements Bell {
 
   async close(): Promise<void> {
     const ringer = await this.#ringer?.catch(() => undefined);
+    this.#ringer = undefined;
     await ringer?.release();
   }
 

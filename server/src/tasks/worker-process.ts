@@ -56,6 +56,6 @@ export class WorkerProcess {
     const child = fork(program, ["work"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
     this.#child = child;
     const [code, killedBy] = (await once(child, "exit")) as [number | null, string | null];
-    return { pid: child.pid, code, killedBy };
+    return { worker: child.pid, code, killedBy };
   }
 }

@@ -62,6 +62,7 @@ export class Worker {
   readonly #givenBack: Claim[] = [];
   #listener: Listener | undefined;
   #heard_ms = 0;
+  #isAway = false;
   #stopping = false;
 
   constructor(options: WorkerOptions) {
@@ -69,15 +70,18 @@ export class Worker {
   }
 
   start(): void {
-    const { bell, atOnce, log } = this.#options;
-    const complain = (error: unknown) => log.warn({ err: error }, "the tasks' database is away");
+    const { bell, atOnce } = this.#options;
     this.#repetitions.push(
       every(
         heartbeat_ms,
         () => this.#beat(),
         () => this.#noteSilence(),
       ),
-      every(sweep_ms, (signal) => this.#sweep(signal), complain),
+      every(
+        sweep_ms,
+        (signal) => this.#sweep(signal),
+        (error) => this.#noteAway(error),
+      ),
     );
     this.#listener = bell.listen((id) => this.#take(id), atOnce);
   }
@@ -170,5 +174,12 @@ export class Worker {
     for (const task of await listWaitingTasks(db)) await tryRing(bell, task, log);
     await deleteExpiredTasks(db);
     await deleteExpiredFiles(db, signal);
+    this.#isAway = false;
+  }
+
+  /** Once, until it is back: it is asked every two seconds. */
+  #noteAway(error: unknown): void {
+    if (!this.#isAway) this.#options.log.warn({ err: error }, "the tasks can't be looked through");
+    this.#isAway = true;
   }
 }
