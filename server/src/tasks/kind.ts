@@ -1,4 +1,4 @@
-import type { Static, TObject } from "typebox";
+import type { Static, TSchema } from "typebox";
 import type { Scope } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Reader } from "../store/visibility.ts";
@@ -8,7 +8,7 @@ import type { StoredFile } from "../store/files.ts";
 export interface Kind<Params extends object = object> {
   /** As it is asked for, and stored. */
   readonly name: string;
-  readonly params: TObject;
+  readonly params: TSchema;
   /** What a key must be for, to ask for it, look at it or cancel it. */
   readonly scope: Scope;
   /**
@@ -52,8 +52,8 @@ export interface Work {
 }
 
 /** Defines a kind, with its parameters as its schema has them. */
-export function defineKind<const Schema extends TObject>(
-  kind: Kind<Static<Schema>> & { readonly params: Schema },
+export function defineKind<const Schema extends TSchema>(
+  kind: Kind<Static<Schema> & object> & { readonly params: Schema },
 ): Kind {
   return kind;
 }
