@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { hostname, setPriority } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
@@ -10,6 +10,8 @@ import { Worker } from "../tasks/worker.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { stopSignal } from "./stop-signal.ts";
+
+const niceness = 10;
 
 export const workCommand = new Command("work")
   .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
@@ -30,6 +32,8 @@ export const workCommand = new Command("work")
       atOnce,
     });
     worker.start();
+    // Beside an API that began it: where both want the processor, uploads come first.
+    if (process.connected) setPriority(niceness);
     console.log(`ents-backend does tasks, ${atOnce} at a time`);
     const why = await stopped;
     console.log("Stopping …");
