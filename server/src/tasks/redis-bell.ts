@@ -21,6 +21,11 @@ export class RedisBell implements Bell {
   readonly #redis: Redis;
   readonly #queue: Queue;
   #wasUp = true;
+  readonly #noteAway = (): void => {
+    if (this.#wasUp)
+      this.#log.warn({}, "Redis can't be reached: tasks are kept, and begin once it is back");
+    this.#wasUp = false;
+  };
 
   /** @param url redis://… or rediss://…; connects by itself, now and whenever it has lost the connection */
   constructor(url: string, log: Log) {
@@ -28,7 +33,7 @@ export class RedisBell implements Bell {
     this.#log = log;
     this.#redis = new Redis(url, connection);
     this.#redis.on("ready", () => void this.#noteReady());
-    this.#redis.on("close", () => this.#noteAway());
+    this.#redis.on("close", this.#noteAway);
     this.#redis.on("error", (error) => log.debug({ err: error }, "Redis"));
     this.#queue = new Queue(queueName, { connection: this.#redis });
     this.#queue.on("error", () => {});
@@ -67,6 +72,7 @@ export class RedisBell implements Bell {
   }
 
   async close(): Promise<void> {
+    this.#redis.off("close", this.#noteAway);
     await deadline(longestClose_ms, this.#queue.close()).catch(() => {});
     this.#redis.disconnect();
   }
@@ -81,12 +87,6 @@ export class RedisBell implements Bell {
         { policy },
         "Redis may forget which tasks wait, and they begin later: set its maxmemory-policy to noeviction",
       );
-  }
-
-  #noteAway(): void {
-    if (this.#wasUp)
-      this.#log.warn({}, "Redis can't be reached: tasks are kept, and begin once it is back");
-    this.#wasUp = false;
   }
 }
 
