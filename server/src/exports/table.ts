@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "../db/connect.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isEmpty, measure } from "../timeseries/measure.ts";
@@ -9,6 +10,9 @@ import type { ExportWork } from "./work.ts";
 
 /** Rows that are held at once, and read by one statement: a few milliseconds' work on either side. */
 const rowsAtOnce = 20_000;
+
+/** After each part it rests half as long as that took, but no longer than this: uploads want the same processors. */
+const longestRest_ms = 50;
 
 /** What an export is of, whatever it is written as. */
 export interface Table {
@@ -51,9 +55,11 @@ export async function openTable(
       let done = 0;
       for (const span of windows) {
         work.signal.throwIfAborted();
+        const began = performance.now();
         yield await readRows(db, ids, resolved, { span, origin: origin && isRaw });
         done += span.rows;
         work.report(done / total, `${count(done)} of about ${count(total)} values`);
+        await sleep(Math.min((performance.now() - began) / 2, longestRest_ms));
       }
     },
   };
