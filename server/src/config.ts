@@ -29,6 +29,7 @@ const Environment = Type.Object({
   RESULT_TTL: Type.String({ pattern: durationPattern, default: "7d" }),
   TASKS_PER_USER: Type.Integer({ minimum: 1, maximum: 1000, default: 5 }),
   RESULTS_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: 5000 }),
+  IMPORT_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 2048 }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
@@ -96,6 +97,8 @@ export interface Config {
   readonly tasksPerUser: number;
   /** What the results of one user may take of the disk. */
   readonly resultsMax_bytes: number;
+  /** What the files of one import may come to. */
+  readonly importMax_bytes: number;
   /** Signs access tokens. Undefined: one that is kept in `dataDir`. */
   readonly jwtSecret: string | undefined;
   /** Who shows it may read the metrics. Undefined: who is on this machine may. */
@@ -150,6 +153,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     resultTtl_s: parseDuration(values.RESULT_TTL),
     tasksPerUser: values.TASKS_PER_USER,
     resultsMax_bytes: values.RESULTS_MAX_MB * 1_000_000,
+    importMax_bytes: values.IMPORT_MAX_MB * 1_000_000,
     jwtSecret: values.JWT_SECRET,
     metricsToken: values.METRICS_TOKEN,
     provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),

@@ -82,6 +82,7 @@ function describeVwc(vwc: VwcDecision | undefined): string {
 
 function explainVwc(vwc: VwcDecision): string {
   if (vwc.because === "told") return "given by --vwc-unit";
+  if (vwc.because === "set") return "the logger is set to send it so";
   if (vwc.because === "value_over_1")
     return `line ${vwc.line} has ${vwc.value}, which is no fraction`;
   return vwc.positiveValues === 0

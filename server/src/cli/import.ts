@@ -1,185 +1,156 @@
+import { readFile } from "node:fs/promises";
+import type { ImportReport, Mapping } from "@ents-backend/schemas/import";
 import { Command, Option } from "commander";
 import type { Db } from "../db/connect.ts";
 import {
-  importRocketLogger,
-  type ImportOrder,
-  type ImportProgress,
-  type ImportSummary,
-} from "../ingest/files/import.ts";
-import { fromStream, openFile, type Source } from "../ingest/files/source.ts";
+  previewImport,
+  runFileImport,
+  sizeOf,
+  type FileImport,
+  type FileProgress,
+} from "../ingest/files/file-import.ts";
+import { formatNames, type FormatName } from "../ingest/files/format.ts";
+import { parseMappingText } from "../ingest/files/mapping.ts";
+import { planImport } from "../ingest/files/plan.ts";
+import { openStoredFile } from "../ingest/files/source.ts";
 import { systemClock } from "../lib/clock.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
-import { findCells } from "../store/cells.ts";
-import { findLoggers, vwcUnits, type VwcUnit } from "../store/loggers.ts";
+import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
+import { everything } from "../store/visibility.ts";
+import { getCellCalled, getLoggerCalled } from "./called.ts";
 import { withDatabase } from "./database.ts";
 import { legacyCommand } from "./import-legacy.ts";
-import { describeImport, importToJson, type Imported } from "./import-summary.ts";
+import { describeReport } from "./import-report.ts";
+import { importRocketLoggerCommand } from "./import-rocketlogger.ts";
 import { onceSignalled } from "./interrupt.ts";
 
 interface ImportOptions {
-  readonly cell: string;
-  readonly logger: string;
+  readonly cell?: string;
+  readonly logger?: string;
+  readonly as?: FormatName;
+  readonly map?: string;
   readonly vwcUnit?: VwcUnit;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
 const interrupted = 130;
-const mostBadRowsShown = 20;
+const noMap = defineError("not_found", "no_file", "there is no file {path}");
 
-const noCell = defineError(
-  "not_found",
-  "cell_not_found",
-  "there is no cell {wanted}; `ents-backend cell list` shows them all, `ents-backend cell create` makes one",
-);
-const noLogger = defineError(
-  "not_found",
-  "logger_not_found",
-  "there is no logger {wanted}; `ents-backend logger list` shows them all, `ents-backend logger create` registers one",
-);
-const pipeNeedsUnit = defineError(
-  "invalid",
-  "vwc_unit_needed",
-  "{file} can be read only once, so its VWC's unit can't be seen from its values first: say --vwc-unit fraction or --vwc-unit percent",
-);
-
-const rocketlogger = new Command("rocketlogger")
-  .description("import a CSV file of RocketLogger and TEROS-12 measurements into a cell")
-  .argument("<file>", "the file, of any size; - reads standard input")
-  .requiredOption("--cell <cell>", "number or name of the cell that was measured")
-  .requiredOption("--logger <logger>", "number or name of the logger that measured it")
-  .addOption(
-    new Option(
-      "--vwc-unit <unit>",
-      "what the VWC column is in; without it: fraction where no value in the file is over 1, else percent",
-    ).choices(vwcUnits),
+export const importCommand = new Command("import")
+  .description("bring in files of measurements")
+  .argument("<files...>", "files, or zip files of them")
+  .option(
+    "--cell <cell>",
+    "number or name of the cell that all of it goes to, whatever the files say",
   )
-  .option("--json", "the summary as JSON, for programs")
+  .option("--logger <logger>", "number or name of the logger that all of it is from")
+  .addOption(
+    new Option("--as <format>", "what the files are; without it: seen from how they begin").choices(
+      formatNames,
+    ),
+  )
+  .option("--map <json>", "what the columns of other tables hold: a file, or JSON itself")
+  .addOption(
+    new Option("--vwc-unit <unit>", "what VWC is in, where the files don't say").choices(vwcUnits),
+  )
+  .option("--dry-run", "say what would happen, and store nothing")
+  .option("--json", "the report as JSON, for programs")
+  .enablePositionalOptions()
   .addHelpText(
     "after",
     `
-The first line names the columns: timestamp and any of Voltage (mV), Current (uA), Power (uW), EC (uS/cm),
-VWC (%), Temperature (C), in any order; others are ignored. An empty field is no reading, NaN one without a value.
+What it takes: files of a node's SD card, RocketLogger/TEROS-12 files, CSV and Parquet exports of this backend; with a
+mapping any table of measurements. docs/importing.md shows each of them.
 
 Importing a file again adds nothing, and an import that was stopped goes on when it is run again. A reading that
 differs from one that is stored for its time changes nothing either: it is kept as a conflict, and counted.
 
-Exit status: 0 the file went in (rows that are bad are told of, with their lines, and left out); 1 the import
-failed; 130 interrupted.
+Exit status: 0 all went in (rows that are bad are told of, and left out); 1 the import failed, or would fail;
+130 interrupted.
 
-Example:
-  $ ents-backend cell create "Plot 7"
-  $ ents-backend logger create rocket1
-  $ ents-backend import rocketlogger july.csv --cell "Plot 7" --logger rocket1`,
+Examples:
+  $ ents-backend import sdcard.zip --dry-run
+  $ ents-backend import POWER_VOLTAGE.csv TEROS12_TEMP.csv --cell "Plot 7"
+  $ ents-backend import weather.csv --cell 7 --map '{"time": {"column": "Date"}, "values": [{"column": "T", "sensor": "BME280_TEMP"}]}'`,
   )
-  .action(run);
+  .action(run)
+  .addCommand(importRocketLoggerCommand)
+  .addCommand(legacyCommand);
 
-async function run(file: string, options: ImportOptions): Promise<void> {
-  const source = file === "-" ? fromStream(() => process.stdin) : await openFile(file);
-  if (source.size === undefined && !options.vwcUnit)
-    throw pipeNeedsUnit({ file: file === "-" ? "standard input" : file });
-  const imported = await withDatabase(async ({ db }) => {
-    const place = await findPlace(db, options);
-    return { file, ...place, summary: await runImport(db, source, options, place) };
+async function run(paths: readonly string[], options: ImportOptions): Promise<void> {
+  const files = await Promise.all(paths.map(openStoredFile));
+  const mapping = options.map === undefined ? undefined : await readMapping(options.map);
+  const report = await withDatabase(async ({ db }) => {
+    const stop = new AbortController();
+    const unlisten = onceSignalled(() => stop.abort());
+    try {
+      const understanding = { format: options.as, mapping };
+      const plan = await planImport(files, understanding, stop.signal);
+      return await importPlan(db, { plan, mapping, signal: stop.signal }, options);
+    } finally {
+      unlisten();
+    }
   });
-  console.log(options.json ? importToJson(imported) : describeImport(imported));
-  process.exitCode = imported.summary.finished ? 0 : interrupted;
+  console.log(options.json ? JSON.stringify(report, null, 2) : describeReport(report, options));
+  process.exitCode = exitCode(report);
 }
 
-async function findPlace(
+async function importPlan(
   db: Db,
-  { cell, logger }: ImportOptions,
-): Promise<Pick<Imported, "cell" | "logger">> {
-  const [cells, loggers] = await Promise.all([
-    findCells(db, ...reference(cell)),
-    findLoggers(db, ...reference(logger)),
-  ]);
-  const found = { cell: choose(cells, cell), logger: choose(loggers, logger) };
-  if (!found.cell) throw noCell({ wanted: JSON.stringify(cell) });
-  if (!found.logger) throw noLogger({ wanted: JSON.stringify(logger) });
-  return { cell: found.cell, logger: found.logger };
-}
-
-function reference(text: string): [ids: number[], names: string[]] {
-  return [/^\d{1,10}$/.test(text) ? [Number(text)] : [], [text.trim()]];
-}
-
-/** A name may be made of digits; a number is a number first. */
-function choose<Row extends { readonly id: number }>(
-  rows: readonly Row[],
-  text: string,
-): Row | undefined {
-  return rows.find(({ id }) => String(id) === text) ?? rows[0];
-}
-
-async function runImport(
-  db: Db,
-  source: Source,
-  { vwcUnit }: ImportOptions,
-  { cell, logger }: Pick<Imported, "cell" | "logger">,
-): Promise<ImportSummary> {
-  const stop = new AbortController();
-  const unlisten = onceSignalled(() => stop.abort());
-  const display = openDisplay(source.size);
+  what: Pick<FileImport, "plan" | "mapping" | "signal">,
+  { cell, logger, vwcUnit, dryRun }: ImportOptions,
+): Promise<ImportReport> {
+  const display = openDisplay(sizeOf(what.plan));
+  const order = {
+    ...what,
+    cellId: cell === undefined ? undefined : (await getCellCalled(db, cell)).id,
+    loggerId: logger === undefined ? undefined : (await getLoggerCalled(db, logger)).id,
+    receivedAt: systemClock(),
+    vwcUnit,
+    importer: everything,
+    onProgress: (progress: FileProgress) => display.show(progress),
+  };
   try {
-    return await importRocketLogger(
-      { db, clock: systemClock },
-      {
-        source,
-        cellId: cell.id,
-        loggerId: logger.id,
-        vwcUnit,
-        signal: stop.signal,
-        ...display,
-      },
-    );
+    return await (dryRun ? previewImport(db, order) : runFileImport(db, order));
   } finally {
     display.end();
-    unlisten();
   }
 }
 
-interface Display extends Pick<ImportOrder, "onProgress" | "onBadRow"> {
-  end(): void;
+async function readMapping(text: string): Promise<Mapping> {
+  if (text.trimStart().startsWith("{")) return parseMappingText(text);
+  const content = await readFile(text, "utf8").catch(() => {
+    throw noMap({ path: text });
+  });
+  return parseMappingText(content);
 }
 
-function openDisplay(totalBytes: number | undefined): Display {
-  let shown: { phase?: ImportProgress["phase"]; bar: ProgressBar } = {
-    bar: openBar("importing", totalBytes),
-  };
-  let badRows = 0;
+function exitCode({ finished, cells }: ImportReport): number {
+  if (!finished) return interrupted;
+  return cells.some(({ problem }) => problem !== null) ? 1 : 0;
+}
+
+const labels: Readonly<Record<FileProgress["phase"], string>> = {
+  reading: "Reading  ",
+  comparing: "Comparing",
+  importing: "Importing",
+};
+
+/** Each phase goes over the files from their beginning, at its own pace. */
+function openDisplay(totalBytes: number) {
+  const [output, clock, unit] = [process.stderr, systemClock, "rows"];
+  let shown: { readonly phase: FileProgress["phase"]; readonly bar: ProgressBar } | undefined;
   return {
-    onProgress({ phase, rows, bytes }) {
-      if (phase !== shown.phase) {
-        shown.bar.clear();
-        shown = { phase, bar: openBar(phase, totalBytes) };
+    show({ phase, rows, bytes }: FileProgress): void {
+      if (phase !== shown?.phase) {
+        shown?.bar.clear();
+        const label = labels[phase];
+        shown = { phase, bar: new ProgressBar({ output, clock, label, unit, totalBytes }) };
       }
       shown.bar.update({ count: rows, bytes });
     },
-    onBadRow({ line, reason }) {
-      if (++badRows <= mostBadRowsShown) shown.bar.print(`line ${line}: ${reason}`);
-    },
-    end() {
-      shown.bar.clear();
-      if (badRows > mostBadRowsShown)
-        console.error(`… and ${badRows - mostBadRowsShown} more bad rows`);
-    },
+    end: (): void => shown?.bar.clear(),
   };
 }
-
-/** Each phase reads the file from its beginning, at its own pace. */
-function openBar(phase: ImportProgress["phase"], totalBytes: number | undefined): ProgressBar {
-  const label = phase === "checking" ? "Checking " : "Importing";
-  return new ProgressBar({
-    output: process.stderr,
-    clock: systemClock,
-    label,
-    unit: "rows",
-    totalBytes,
-  });
-}
-
-export const importCommand = new Command("import")
-  .description("bring in files of measurements")
-  .addCommand(rocketlogger)
-  .addCommand(legacyCommand);

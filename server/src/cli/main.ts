@@ -23,6 +23,8 @@ const program = new Command("ents-backend")
     "\nSettings are environment variables, also read from .env; .env.example lists them all.",
   )
   .showHelpAfterError("(--help tells more)")
+  // Options belong to the command that they stand behind.
+  .enablePositionalOptions()
   .addCommand(startCommand)
   .addCommand(workCommand)
   .addCommand(migrateCommand)

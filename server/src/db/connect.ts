@@ -36,17 +36,18 @@ export interface PoolLimits {
 
 const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0 };
 
+/** postgres://…, or what answers it once there is a server: as long as that fails, so does what needs it. */
+export type DatabaseUrl = string | (() => string);
+
+export function readUrl(url: DatabaseUrl): string {
+  return typeof url === "string" ? url : url();
+}
+
 /**
  * Opens a pool of connections. Nothing is connected before the first query; close with `db.destroy()`.
- *
- * @param url postgres://…, or what answers it once there is a server: as long as that fails, queries fail with its error
  */
-export function connect(
-  url: string | (() => string),
-  log: Log,
-  limits: PoolLimits = usualLimits,
-): Db {
-  const pool = async () => openPool(typeof url === "string" ? url : url(), log, limits);
+export function connect(url: DatabaseUrl, log: Log, limits: PoolLimits = usualLimits): Db {
+  const pool = async () => openPool(readUrl(url), log, limits);
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { deadline, Late } from "../lib/deadline.ts";
 import type { Log } from "../lib/log.ts";
-import { checkServer, connect, type Db, type PoolLimits } from "./connect.ts";
+import { checkServer, connect, type DatabaseUrl, type Db, type PoolLimits } from "./connect.ts";
 import { isDatabaseAway } from "./fault.ts";
 import { migrate } from "./migrate.ts";
 import { DatabaseProbe } from "./probe.ts";
@@ -19,8 +19,8 @@ export interface Connections {
   readonly writes: Db;
   /** For reading spans of readings: few connections, so that readers can't take those that uploads need. */
   readonly reads: Db;
-  /** For what connects by itself. @throws what says that the server is starting, before it has started for the first time */
-  readonly url: () => string;
+  /** For what connects by itself. */
+  readonly url: DatabaseUrl;
   close(): Promise<void>;
 }
 

@@ -3,6 +3,8 @@ export interface Line {
   /** The first line is number 1. */
   readonly number: number;
   readonly text: string;
+  /** Whether its end has been seen: a file that was torn off ends within a line. */
+  readonly ended: boolean;
 }
 
 /**
@@ -19,15 +21,19 @@ export async function* readLines(
   const decoder = new TextDecoder();
   let number = 0;
   let rest = "";
-  const toLine = (text: string): Line => ({ number: ++number, text: trimEnd(text, longest) });
+  const toLine = (text: string, ended: boolean): Line => ({
+    number: ++number,
+    text: trimEnd(text, longest),
+    ended,
+  });
   for await (const chunk of chunks) {
     const texts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     // One more, so that the line is still seen to be too long when its end comes.
     rest = texts.pop()!.slice(0, longest + 1);
-    yield texts.map(toLine);
+    yield texts.map((text) => toLine(text, true));
   }
   rest += decoder.decode();
-  if (rest !== "") yield [toLine(rest)];
+  if (rest !== "") yield [toLine(rest, false)];
 }
 
 function trimEnd(text: string, longest: number): string {

@@ -51,6 +51,8 @@ export interface ServerSettings {
   readonly resultTtl_s: number;
   /** How many tasks of one user may wait or run at the same time. */
   readonly tasksPerUser: number;
-  /** What the results of one user may take of the disk. */
+  /** What the results of one user may take of the disk, and the files that they have sent to be imported. */
   readonly resultsMax_bytes: number;
+  /** What the files of one import may come to. */
+  readonly importMax_bytes: number;
 }

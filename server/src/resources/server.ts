@@ -22,6 +22,7 @@ import { exportCsv } from "./export.ts";
 import { takeEmptyBodies } from "./empty-body.ts";
 import { readForms } from "./form.ts";
 import { health } from "./health.ts";
+import { imports } from "./imports.ts";
 import { keys } from "./keys.ts";
 import { loggers } from "./loggers.ts";
 import { answerOtherMethods, collectRoutes } from "./methods.ts";
@@ -35,6 +36,7 @@ import { quarantine } from "./quarantine.ts";
 import { readings } from "./readings.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
+import { limitArrival, longestArrival_ms } from "./slow-requests.ts";
 import { tags } from "./tags.ts";
 import { taskResult } from "./task-result.ts";
 import { tasks } from "./tasks.ts";
@@ -73,7 +75,7 @@ export function buildServer(
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: deps.settings.trustProxy,
     bodyLimit: limits.bodyLimit_bytes,
-    requestTimeout: limits.requestTimeout_ms,
+    requestTimeout: longestArrival_ms,
     http: {
       headersTimeout: limits.requestTimeout_ms,
       connectionsCheckingInterval: Math.ceil(limits.requestTimeout_ms / 10),
@@ -97,6 +99,7 @@ export function buildServer(
   // Node.js answers an expectation that it doesn't know by itself, in chunks; it may be ignored as well.
   app.server.on("checkExpectation", (request, response) => app.routing(request, response));
   noteAnswers(app, lastAnswers);
+  limitArrival(app, limits.requestTimeout_ms);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.decorateRequest("uploadType", undefined);
   decorateCaller(app);
@@ -147,6 +150,7 @@ async function registerResources(
   app.register(quarantine, { deps });
   app.register(tasks, { deps });
   app.register(taskResult, { deps });
+  app.register(imports, { deps });
   app.register(cellDatas, { deps });
   app.register(audit, { deps });
   app.register(dataAvailability, { deps });

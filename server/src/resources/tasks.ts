@@ -51,7 +51,7 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
       },
     },
     async ({ body, caller }, reply) => {
-      const task = await order(deps, caller, body);
+      const task = await orderTask(deps, caller, body);
       return reply.code(202).header("Location", `/api/tasks/${task.id}`).send(toAnswer(task));
     },
   );
@@ -117,8 +117,12 @@ export async function getOwnTask(
   return task;
 }
 
-/** @throws KnownError where what is asked for can't be read, isn't the caller's to ask for, or is too much now */
-async function order(
+/**
+ * Asks for long work.
+ *
+ * @throws KnownError where what is asked for can't be read, isn't the caller's to ask for, or is too much now
+ */
+export async function orderTask(
   deps: TaskDeps,
   caller: Caller,
   { kind: name, params: given }: Type.Static<typeof TaskOrder>,

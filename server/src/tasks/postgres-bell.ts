@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Logger, makeWorkerUtils, run, type WorkerUtils } from "graphile-worker";
-import type { Db } from "../db/connect.ts";
+import { readUrl, type DatabaseUrl, type Db } from "../db/connect.ts";
 import { currentSchema } from "../db/migrate.ts";
 import type { Log } from "../lib/log.ts";
 import type { Bell, Listener, Ring } from "./bell.ts";
@@ -8,7 +8,7 @@ import type { Bell, Listener, Ring } from "./bell.ts";
 export interface PostgresBellOptions {
   readonly db: Db;
   /** The same database, for the queue's own connections. */
-  readonly url: () => string;
+  readonly url: DatabaseUrl;
   readonly log: Log;
 }
 
@@ -105,7 +105,7 @@ export class PostgresBell implements Bell {
     const { db, url, log } = this.#options;
     const schema = await currentSchema(db);
     return {
-      connectionString: url(),
+      connectionString: readUrl(url),
       maxPoolSize: connections,
       schema: schema === "public" ? "graphile_worker" : `${schema}_worker`,
       logger: new Logger(() => (_level, message) => log.debug({ queue: message }, "queue")),

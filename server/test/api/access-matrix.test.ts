@@ -102,6 +102,10 @@ POST /api/tasks                      401      404    202    202   202   202  202
 GET /api/tasks/{task}               401-     404-   404-   404-  200+  404- 200+   403-   403-    403
 GET /api/tasks/{task}/result        401-     404-   404-   404-  200+  404- 200+   403-   403-    403
 DELETE /api/tasks/{task}             401      404    404    404   200   404  200    403    403    403
+POST /api/imports                    401      404    403    202   202   202  403    202    403    403
+GET /api/imports/{import}           401-     404-   404-   404-  200+  404- 403-   200+   403-    403
+POST /api/imports/{import}/run       401      404    404    404   202   404  403    202    403    403
+DELETE /api/imports/{import}         401      404    404    404   200   404  403    200    403    403
 GET /api/cell/datas                  404      404    404    404   404   404  404    404    404    404
 GET /api/status/{task}               404      404    404    404   404   404  404    404    404    404
 
@@ -131,6 +135,7 @@ GET /api/quarantine                 401-     200-   200-   200-  200+  200+ 403-
 GET /api/quarantine/{upload}        401-     404-   404-   404-  200+  200+ 403-   403-   200+    403
 POST /api/quarantine/{upload}/replay 401     404    404    404   200   200  403    403    200    403
 POST /api/tasks                      401      202    202    202   202   202  202    403    403    403
+POST /api/imports                    401      403    403    202   202   202  403    202    403    403
 GET /api/cell/datas                  200      200    200    200   200   200  200    200    200    200
 PUT /api/cell/{cell}                 401      403    403    200   200   200  403    403    200    403
 DELETE /api/cell/{cell}              401      403    403    403   200   200  403    403    200    403
@@ -228,6 +233,10 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "POST /api/logger": (world) => ({ payload: { name: named(world) } }),
   "PUT /api/logger/{logger}": json({ description: "new" }),
   "POST /api/quarantine/{upload}/replay": json({}),
+  "POST /api/imports": ({ cellId }) => ({
+    headers: { "content-type": "multipart/form-data; boundary=b" },
+    payload: `--b\r\nContent-Disposition: form-data; name="cell"\r\n\r\n${cellId}\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--b--\r\n`,
+  }),
   "POST /api/tasks": ({ cellId }) => ({
     payload: { kind: "export", params: { cells: [cellId], format: "csv" } },
   }),

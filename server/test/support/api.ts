@@ -61,6 +61,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       resultTtl_s: 7 * 86_400,
       tasksPerUser: 5,
       resultsMax_bytes: 1e9,
+      importMax_bytes: 2e9,
     },
     kinds: openKinds({ db, clock }),
     bell: silentBell,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
+import type { ImportReport } from "@ents-backend/schemas/import";
 import { sql } from "kysely";
 import { newApiKey, newUploadKey, shownLength } from "../../src/auth/keys.ts";
 import type { Scope } from "../../src/auth/caller.ts";
@@ -47,7 +48,7 @@ export interface World {
   /** What stands in the paths of routes. */
   readonly ids: Readonly<
     Record<
-      "cell" | "logger" | "tag" | "user" | "key" | "upload" | "garbage" | "task",
+      "cell" | "logger" | "tag" | "user" | "key" | "upload" | "garbage" | "task" | "import",
       string | number
     >
   >;
@@ -82,6 +83,7 @@ export async function newWorld(
   const { id: key } = await makeKey(db, owner.id, ["read"], now);
   const uploads = await makeUploads(db, cellId, cellName);
   const task = await makeTask(db, owner.id, cellName);
+  const preview = await makeImport(db, owner.id, { id: cellId, name: cellName });
   const ids = {
     cell: cellId,
     logger: logger.id,
@@ -89,6 +91,7 @@ export async function newWorld(
     user: guest.id,
     key,
     task,
+    import: preview,
     ...uploads,
   };
   const headers = await headersOf(caller, { db, now, person, owner, uploadKey });
@@ -167,6 +170,37 @@ async function makeTask(db: Db, accountId: string, cellName: string): Promise<st
     Readable.from([Buffer.from(cellName)]),
   );
   await finishTask(db, task!, { result: undefined, fileId });
+  return id;
+}
+
+/** An import that has been looked at, of readings of the cell; answers its id. */
+async function makeImport(
+  db: Db,
+  accountId: string,
+  cell: { readonly id: number; readonly name: string },
+): Promise<string> {
+  const owner = { accountId, origin: null };
+  const params = { files: [randomUUID()] };
+  const order = { ...owner, kind: "import-preview", params, asAdmin: false, keep_s: 60 };
+  const { id } = await createTask(db, order, [{ of: owner, tasks: 1, results_bytes: 1e9 }]);
+  const task = await claimTask(db, id, "a test");
+  const result: ImportReport = {
+    finished: true,
+    files: [],
+    skipped: [],
+    rows: 0,
+    bad_rows: 0,
+    wrong: [],
+    readings: { new: 0, repeated: 0, conflicting: 0 },
+    cells: [{ ...cell, readings: 0, problem: null }],
+    loggers: [],
+    sensors: [],
+    earliest: null,
+    latest: null,
+    warnings: [],
+    gaps: { filled: 0, longest: [] },
+  };
+  await finishTask(db, task!, { result, fileId: undefined });
   return id;
 }
 

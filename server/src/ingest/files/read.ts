@@ -17,7 +17,7 @@ export interface BadRow extends Fault {
   readonly line: number;
 }
 
-const longestLine = 65_536;
+export const longestLine = 65_536;
 const emptyFile = defineError("invalid", "empty_file", "the file is empty");
 
 /**
@@ -60,7 +60,8 @@ function readLine(layout: Layout, text: string): Row | Fault {
   return fields ? readRow(layout, fields) : { reason: "a quotation mark where none can be" };
 }
 
-async function* tap<T>(items: AsyncIterable<T>, see: (item: T) => void): AsyncGenerator<T> {
+/** Lets everything through that it sees. */
+export async function* tap<T>(items: AsyncIterable<T>, see: (item: T) => void): AsyncGenerator<T> {
   for await (const item of items) {
     see(item);
     yield item;

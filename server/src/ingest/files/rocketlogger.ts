@@ -5,6 +5,8 @@ import { parseTime } from "../../lib/time.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading } from "../../timeseries/write.ts";
 import { toPercent } from "../vwc.ts";
+import { finiteOrNull, parseValue } from "./number.ts";
+import { printable, quote } from "./quote.ts";
 
 /**
  * The columns of a RocketLogger/TEROS file and the streams that they are readings of, in the streams' units
@@ -50,7 +52,7 @@ export interface Fault {
 /** What the readings of a file have in common. */
 export interface Origin {
   readonly cellId: number;
-  readonly loggerId: number;
+  readonly loggerId: number | null;
   /** Unix seconds. */
   readonly receivedAt: number;
   readonly vwcUnit: VwcUnit;
@@ -84,6 +86,11 @@ export function readHeader(fields: readonly string[]): Layout {
     quantityAt,
     ignored: ignored.filter((name) => name !== "").map(printable),
   };
+}
+
+/** Whether a file that begins with these columns is one. */
+export function isHeader(fields: readonly string[]): boolean {
+  return findProblem(fields.map(normalise)) === undefined;
 }
 
 function findProblem(names: readonly string[]): string | undefined {
@@ -176,30 +183,7 @@ function parseTimestamp(text: string): number | undefined {
   return exists && date.getTime() >= 0 ? date.getTime() / 1000 : undefined;
 }
 
-const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
-const noNumber = /^[+-]?(?:nan|inf|infinity)$/i;
-
-/** A probe that isn't plugged in reads as NaN or infinite: that is a reading without a value. */
-function parseValue(text: string): number | null | undefined {
-  if (noNumber.test(text)) return null;
-  if (!number.test(text)) return undefined;
-  return finiteOrNull(Number(text));
-}
-
-function finiteOrNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
 /** Case, outer spaces and the way to write micro don't tell columns apart. */
 function normalise(header: string): string {
   return header.trim().toLowerCase().replace(/[µμ]/g, "u");
-}
-
-function quote(text: string): string {
-  return JSON.stringify(printable(text.length > 160 ? `${text.slice(0, 160)}…` : text));
-}
-
-/** What a damaged file holds may be anything, and is shown on a terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, "\uFFFD");
 }

@@ -1,5 +1,6 @@
 import { constants, createReadStream, type Stats } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { access, open as openHandle, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
 import { defineError } from "../../lib/errors.ts";
 
@@ -14,7 +15,15 @@ export interface Source {
   /** Undefined for what comes through a pipe: that has no size, and can be read once. */
   readonly size: number | undefined;
   /** Reads from the beginning. Throws the signal's reason when it is aborted. */
-  read(signal: AbortSignal): AsyncIterable<Uint8Array>;
+  readonly read: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
+}
+
+/** A file that can be read as often as is needed, and anywhere in it. */
+export interface StoredFile extends Source {
+  readonly name: string;
+  readonly size: number;
+  /** The bytes from `start` to before `end`, both within the file. */
+  readonly slice: (start: number, end: number) => Promise<Uint8Array>;
 }
 
 const noFile = defineError("not_found", "no_file", "there is no file {path}");
@@ -34,6 +43,29 @@ export async function openFile(path: string): Promise<Source> {
     read: (signal) =>
       readStream(createReadStream(path, { end, highWaterMark: blockBytes }), signal),
   };
+}
+
+const notStored = defineError(
+  "invalid",
+  "not_a_stored_file",
+  "{path} can be read only once: put it into a file first",
+);
+
+/** @throws KnownError when there is no such file, it can't be read, or can be read only once */
+export async function openStoredFile(path: string): Promise<StoredFile> {
+  const { size, read } = await openFile(path);
+  if (size === undefined) throw notStored({ path });
+  return { name: basename(path), size, read, slice: (start, end) => readSlice(path, start, end) };
+}
+
+async function readSlice(path: string, start: number, end: number): Promise<Uint8Array> {
+  const file = await openHandle(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 /** A source that can be read once. */
@@ -61,11 +93,11 @@ async function* readStream(stream: Readable, signal: AbortSignal): AsyncGenerato
   }
 }
 
-/** Joins chunks until they make a block: pipes hand out small ones. */
-async function* inBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Joins chunks until they make a block: pipes hand out small ones. Larger ones are cut. */
+export async function* inBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let block: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of cut(chunks)) {
     block.push(chunk);
     length += chunk.length;
     if (length < blockBytes) continue;
@@ -74,4 +106,9 @@ async function* inBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     length = 0;
   }
   if (length > 0) yield Buffer.concat(block);
+}
+
+async function* cut(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length; at += blockBytes) yield chunk.subarray(at, at + blockBytes);
 }

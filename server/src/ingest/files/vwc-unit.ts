@@ -1,3 +1,5 @@
+import { terosStreams } from "@ents-backend/schemas/measurement";
+import { isSameStream, type Stream } from "@ents-backend/schemas/sensor";
 import type { VwcUnit } from "../../store/loggers.ts";
 import { hasVwc } from "./rocketlogger.ts";
 import type { Part } from "./read.ts";
@@ -5,6 +7,8 @@ import type { Part } from "./read.ts";
 /** What a file holds VWC in, and what tells. */
 export type VwcDecision =
   | { readonly unit: VwcUnit; readonly because: "told" }
+  /** It is what the loggers of the file are set to send. */
+  | { readonly unit: VwcUnit; readonly because: "set" }
   /** No fraction is over 1. */
   | {
       readonly unit: "percent";
@@ -41,4 +45,39 @@ export async function decideVwcUnit(
     }
   }
   return { unit: "fraction", because: "no_value_over_1", positiveValues };
+}
+
+/** Whether it is VWC that stands under one name in percent and as a fraction. */
+export function isVwc(stream: Stream): boolean {
+  return isSameStream(stream, terosStreams.vwc);
+}
+
+/** What tells of the unit in a file, as it is read from its beginning to its end. */
+export class VwcEvidence {
+  #positive = 0;
+  #overOne: { readonly line: number; readonly value: number } | undefined;
+  #below = 0;
+  #seen = false;
+
+  see(value: number | null, line: number): void {
+    this.#seen = true;
+    if (value === null || value <= 0) return;
+    this.#positive += 1;
+    if (value > 1) this.#overOne ??= { line, value };
+    else this.#below += 1;
+  }
+
+  /** How many positive values could be fractions, and how many there are, where there are both kinds. */
+  get mixture(): { readonly below: number; readonly positive: number } | undefined {
+    return this.#overOne && this.#below > 0
+      ? { below: this.#below, positive: this.#positive }
+      : undefined;
+  }
+
+  /** As `decideVwcUnit` decides. */
+  decide(): VwcDecision | undefined {
+    if (!this.#seen) return undefined;
+    if (this.#overOne) return { unit: "percent", because: "value_over_1", ...this.#overOne };
+    return { unit: "fraction", because: "no_value_over_1", positiveValues: this.#positive };
+  }
 }

@@ -1,0 +1,42 @@
+import type { Head } from "./format.ts";
+import type { StoredFile } from "./source.ts";
+
+/** What spreadsheets and loggers write text in. */
+export type Encoding = "utf-8" | "utf-16le" | "windows-1252";
+
+const headBytes = 65_536;
+
+/** Reads what a file begins with. */
+export async function readHead(file: StoredFile): Promise<Head> {
+  const bytes = await file.slice(0, Math.min(headBytes, file.size));
+  const encoding = detectEncoding(bytes);
+  // Text has no zero bytes, once it is known that its characters have two.
+  const text = new TextDecoder(encoding).decode(bytes);
+  return { bytes, firstLine: text.includes("\0") ? "" : firstLineOf(text) };
+}
+
+/** UTF-16 says so at its beginning; what isn't UTF-8 is taken for what Windows writes in western Europe. */
+export function detectEncoding(bytes: Uint8Array): Encoding {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  try {
+    // As a stream: the last character may be cut.
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return "utf-8";
+  } catch {
+    return "windows-1252";
+  }
+}
+
+/** The same text in UTF-8. */
+export async function* toUtf8(
+  chunks: AsyncIterable<Uint8Array>,
+  encoding: Encoding,
+): AsyncGenerator<Uint8Array> {
+  const decoder = new TextDecoder(encoding);
+  for await (const chunk of chunks)
+    yield encoding === "utf-8" ? chunk : Buffer.from(decoder.decode(chunk, { stream: true }));
+}
+
+function firstLineOf(text: string): string {
+  return text.split(/\r?\n/).find((line) => /[^\s,;]/.test(line)) ?? "";
+}

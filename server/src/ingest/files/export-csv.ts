@@ -1,0 +1,156 @@
+import { originColumns, parseWideColumn, tidyColumns } from "@ents-backend/schemas/export-columns";
+import type { Stream } from "@ents-backend/schemas/sensor";
+import { defineError } from "../../lib/errors.ts";
+import { unguardFormula } from "../../lib/formula.ts";
+import type { NewReading } from "../../timeseries/write.ts";
+import { splitFields } from "./fields.ts";
+import type { FileFormat, Part, ReadOrder } from "./format.ts";
+import { Gathered } from "./gathered.ts";
+import { parseValue } from "./number.ts";
+import { quote } from "./quote.ts";
+import { tap } from "./read.ts";
+import { readTable, type TablePart } from "./records.ts";
+import type { Fault } from "./rocketlogger.ts";
+import type { StoredFile } from "./source.ts";
+import { toStream } from "./mapping.ts";
+
+const wrongHeader = defineError(
+  "invalid",
+  "wrong_header",
+  "{file} is not an export of this backend: its first line is {found}",
+);
+export const meansOnly = defineError(
+  "invalid",
+  "means_are_no_readings",
+  "{file} holds means, not readings: export with resample=none what is to be imported",
+);
+
+/** CSV as it is exported here: a row for each reading, or a column for each sensor. */
+export const exportCsv: FileFormat = {
+  name: "export",
+  title: "CSV export",
+  vwc: "percent",
+  printError: 0,
+  recognises: ({ firstLine }) => findReader(splitFields(firstLine) ?? []) !== undefined,
+  read: readExport,
+};
+
+type RowReader = (fields: readonly string[], order: ReadOrder) => NewReading[] | Fault;
+
+async function* readExport(file: StoredFile, order: ReadOrder): AsyncGenerator<Part> {
+  let readRow: RowReader | undefined;
+  let bytes = 0;
+  const counted = tap(file.read(order.signal), ({ length }) => (bytes += length));
+  for await (const { rows, badRows } of readTable(counted, ",")) {
+    const [header] = rows;
+    const isFirst = !readRow && header !== undefined;
+    if (isFirst) readRow = getReader(header.fields, file.name);
+    if (!readRow) continue;
+    const part = { rows: isFirst ? rows.slice(1) : rows, badRows };
+    yield readPart(part, order, readRow).toPart(bytes);
+  }
+}
+
+function getReader(header: readonly string[], file: string): RowReader {
+  const found = findReader(header);
+  if (!found) throw wrongHeader({ file, found: quote(header.join(",")) });
+  if (found === "means") throw meansOnly({ file });
+  return found;
+}
+
+function findReader(header: readonly string[]): RowReader | "means" | undefined {
+  const isTidy = tidyColumns.every((name, at) => header[at] === name);
+  if (isTidy && header.length === tidyColumns.length) return "means";
+  const width = tidyColumns.length + originColumns.length;
+  if (isTidy && originColumns.every((name, at) => header[tidyColumns.length + at] === name))
+    return header.length === width ? readTidyRow : undefined;
+  return header[0] === "timestamp" ? findWideReader(header.slice(1)) : undefined;
+}
+
+function readPart({ rows, badRows }: TablePart, order: ReadOrder, readRow: RowReader): Gathered {
+  const gathered = new Gathered();
+  for (const { line, reason } of badRows) gathered.add(line, { reason });
+  for (const { line, fields } of rows) gathered.add(line, readRow(fields, order));
+  return gathered;
+}
+
+function readTidyRow(fields: readonly string[], order: ReadOrder): NewReading[] | Fault {
+  if (fields.length !== tidyColumns.length + originColumns.length) return wrongWidth(fields.length);
+  const [at = "", cell = "", , name = "", measurement = "", text = "", unit = ""] = fields;
+  const [received = "", logger = ""] = fields.slice(tidyColumns.length);
+  const [ts, receivedAt] = [parseInstant(at), parseInstant(received)];
+  if (ts === undefined) return { reason: `${quote(at)} is not a time` };
+  if (receivedAt === undefined) return { reason: `${quote(received)} is not a time` };
+  const value = text === "" ? null : parseValue(text);
+  if (value === undefined) return { reason: `${quote(text)} is not a number` };
+  const [cellId, loggerId] = [parseId(cell), logger === "" ? null : parseId(logger)];
+  if (cellId === undefined) return { reason: `${quote(cell)} is not a cell's number` };
+  if (loggerId === undefined) return { reason: `${quote(logger)} is not a logger's number` };
+  const [ofName, ofMeasurement, inUnit] = [name, measurement, unit].map(unguardFormula);
+  if (!ofName || !ofMeasurement) return { reason: "it names no sensor" };
+  return [
+    {
+      cellId: order.cellId ?? cellId,
+      stream: { name: ofName, measurement: ofMeasurement, unit: inUnit ?? "" },
+      dataType: dataTypeOf(value),
+      ts,
+      value,
+      receivedAt,
+      loggerId: order.loggerId ?? loggerId,
+    },
+  ];
+}
+
+function findWideReader(names: readonly string[]): RowReader | undefined {
+  const columns = names.map((name) => {
+    const column = parseWideColumn(unguardFormula(name));
+    return column && { cellId: column.cell.id, stream: toStream(column.called, column.unit) };
+  });
+  if (columns.length === 0 || !columns.every((column) => column !== undefined)) return undefined;
+  return (fields, order) => readWideRow(columns, fields, order);
+}
+
+function readWideRow(
+  columns: readonly { readonly cellId: number; readonly stream: Stream }[],
+  fields: readonly string[],
+  order: ReadOrder,
+): NewReading[] | Fault {
+  if (fields.length !== columns.length + 1) return wrongWidth(fields.length);
+  const ts = parseInstant(fields[0]!);
+  if (ts === undefined) return { reason: `${quote(fields[0]!)} is not a time` };
+  const { receivedAt, loggerId = null } = order;
+  const readings: NewReading[] = [];
+  for (const [at, column] of columns.entries()) {
+    const text = fields[at + 1]!;
+    if (text === "") continue;
+    const value = parseValue(text);
+    if (value === undefined) return { reason: `${quote(text)} is not a number` };
+    const cellId = order.cellId ?? column.cellId;
+    const place = { cellId, stream: column.stream, loggerId };
+    readings.push({ ...place, dataType: dataTypeOf(value), ts, value, receivedAt });
+  }
+  return readings;
+}
+
+/** A sensor of whole numbers stays one, and becomes another with its first other number. */
+export function dataTypeOf(value: number | null): NewReading["dataType"] {
+  return value === null || Number.isInteger(value) ? "int" : "float";
+}
+
+function wrongWidth(count: number): Fault {
+  return { reason: `${count} fields, which is not what the header has` };
+}
+
+const instant = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?Z$/;
+
+/** Unix seconds of `2026-01-02T03:04:05.000Z`, to the microsecond. */
+function parseInstant(text: string): number | undefined {
+  const [, whole, fraction = ""] = instant.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const seconds = Date.parse(`${whole}Z`) / 1000;
+  return seconds >= 0 ? seconds + Number(fraction) : undefined;
+}
+
+function parseId(text: string): number | undefined {
+  return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,100 @@
+import type { ImportReport } from "@ents-backend/schemas/import";
+import type { Db } from "../../db/connect.ts";
+import type { Reader } from "../../store/visibility.ts";
+import { Rehearsal } from "../../timeseries/rehearsal.ts";
+import { checkCells, requireOpen, type CheckedCell } from "./cells.ts";
+import { reportImport } from "./file-report.ts";
+import { findGaps, readFilled, recountFilled, reportFilled } from "./gaps.ts";
+import { passReadings, type Passed } from "./pass.ts";
+import type { Plan } from "./plan.ts";
+import { SteadyWriter } from "./steady-writer.ts";
+import { survey, type Survey, type SurveyOrder } from "./survey.ts";
+
+/** What is to be imported by whom, and who wants to hear of it. */
+export interface FileImport extends SurveyOrder {
+  readonly plan: Plan;
+  /** They must own or edit every cell. */
+  readonly importer: Reader;
+  onProgress(progress: FileProgress): void;
+}
+
+export interface FileProgress {
+  readonly phase: "reading" | "comparing" | "importing";
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** How many bytes there are in the files of a plan. */
+export function sizeOf({ files }: Plan): number {
+  return files.reduce((sum, { file }) => sum + file.size, 0);
+}
+
+/**
+ * Finds out what files hold and what would become of it, and stores nothing.
+ *
+ * @throws KnownError when one of the files can't be read; the signal's reason
+ */
+export async function previewImport(db: Db, order: FileImport): Promise<ImportReport> {
+  const found = await surveyFiles(db, order);
+  const cells = await checkCells(db, order.importer, [...found.cells.keys()]);
+  const open = new Set(cells.filter(({ problem }) => !problem).map(({ id }) => id));
+  const sensors = found.sensors.filter(({ cellId }) => open.has(cellId));
+  const gaps = await findGaps(db, sensors);
+  return await Rehearsal.on(db, async (rehearsal) => {
+    const passed = await pass(db, order, found, rehearsal, open);
+    const filled = await reportFilled(gaps, ({ sensor, holes, ...limits }) =>
+      rehearsal.findRuns(sensor, holes, limits),
+    );
+    return await reportImport(db, order.plan, found, cells, passed, filled);
+  });
+}
+
+/**
+ * Imports files, some readings at a time: stopped at any point, it goes on when it is run again, because readings that
+ * are there already change nothing.
+ *
+ * @param preview the gaps that its preview has found, where there was one
+ * @throws KnownError, with nothing stored, when one of the files can't be read, or a cell doesn't take it; when the
+ * database goes away
+ */
+export async function runFileImport(
+  db: Db,
+  order: FileImport,
+  preview?: ImportReport["gaps"],
+): Promise<ImportReport> {
+  const found = await surveyFiles(db, order);
+  const cells = await checkCells(db, order.importer, [...found.cells.keys()]);
+  requireOpen(cells);
+  const gaps = preview ? [] : await findGaps(db, found.sensors);
+  const passed = await pass(db, order, found, new SteadyWriter(db), idsOf(cells));
+  const filled = preview ? await recountFilled(db, preview) : await readFilled(db, gaps);
+  return await reportImport(db, order.plan, found, cells, passed, filled);
+}
+
+async function surveyFiles(db: Db, order: FileImport): Promise<Survey> {
+  return await survey(db, order.plan, order, (reached) =>
+    order.onProgress({ phase: "reading", ...reached }),
+  );
+}
+
+async function pass(
+  db: Db,
+  order: FileImport,
+  found: Survey,
+  sink: Rehearsal | SteadyWriter,
+  open: ReadonlySet<number>,
+): Promise<Passed> {
+  const phase = sink instanceof Rehearsal ? "comparing" : "importing";
+  return await passReadings(
+    db,
+    found,
+    order,
+    sink,
+    (cellId) => open.has(cellId),
+    ({ rows, bytes }) => order.onProgress({ phase, rows, bytes }),
+  );
+}
+
+function idsOf(cells: readonly CheckedCell[]): ReadonlySet<number> {
+  return new Set(cells.map(({ id }) => id));
+}

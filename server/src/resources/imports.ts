@@ -1,0 +1,148 @@
+import multipart from "@fastify/multipart";
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { Import, ImportReport } from "@ents-backend/schemas/import";
+import { TaskId } from "@ents-backend/schemas/task";
+import { Type } from "typebox";
+import { Value } from "typebox/value";
+import { requirePerson, type Caller } from "../auth/caller.ts";
+import { defineError } from "../lib/errors.ts";
+import { deleteFile } from "../store/files.ts";
+import { findRunOf } from "../store/imports.ts";
+import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
+import { takeUpload } from "./import-upload.ts";
+import { toAnswer } from "./task-answer.ts";
+import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Whether what a route takes may be so large that it takes long to arrive. */
+    readonly slow?: boolean;
+  }
+}
+
+const params = Type.Object({ import: TaskId });
+const Done = Type.Object({ message: Type.String() });
+const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
+
+const mostFiles = 100;
+const mostFields = 20;
+/** A mapping is the longest. */
+const field_bytes = 256 * 1024;
+
+/** `/imports`: files are sent and looked at, and then imported. Everyone sees their own. */
+export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, { deps }) => {
+  const { db, settings } = deps;
+  const limits = { files: mostFiles, fields: mostFields, fieldSize: field_bytes };
+  await app.register(multipart, { limits: { ...limits, fileSize: Infinity } });
+
+  app.post(
+    "/imports",
+    {
+      config: { slow: true },
+      schema: {
+        description:
+          "Takes files (multipart/form-data; fields cell, logger, format, mapping, vwc_unit) and looks at what they hold: " +
+          "the report comes at `Location`, and nothing is stored before `/run`",
+        response: { 202: Import },
+      },
+    },
+    async (request, reply) => {
+      const { userId } = requirePerson(request.caller, "upload");
+      const { files, fields } = await takeUpload(request, {
+        db,
+        userId,
+        max_bytes: settings.importMax_bytes,
+        kept_bytes: settings.resultsMax_bytes,
+        keep_s: settings.resultTtl_s,
+      });
+      try {
+        const order = { kind: "import-preview", params: { files, ...fields } };
+        const preview = await orderTask(deps, request.caller, order);
+        return reply
+          .code(202)
+          .header("Location", `/api/imports/${preview.id}`)
+          .send(describe(preview, undefined));
+      } catch (error) {
+        for (const file of files) await deleteFile(db, file);
+        throw error;
+      }
+    },
+  );
+
+  app.get(
+    "/imports/:import",
+    { schema: { params, response: { 200: Import } } },
+    async ({ params: { import: id }, caller }) => {
+      const preview = await getPreview(deps, caller, id);
+      return describe(preview, await findRun(deps, caller, id));
+    },
+  );
+
+  app.post(
+    "/imports/:import/run",
+    {
+      schema: {
+        description: "Imports what the preview has shown; one that is under way or done goes on",
+        params,
+        response: { 202: Import },
+      },
+    },
+    async ({ params: { import: id }, caller }, reply) => {
+      const preview = await getPreview(deps, caller, id);
+      const earlier = await findRun(deps, caller, id);
+      const isOver = earlier === undefined || ["FAILURE", "REVOKED"].includes(earlier.state);
+      const order = { kind: "import", params: { preview: id } };
+      const run = isOver ? await orderTask(deps, caller, order) : earlier;
+      return reply.code(202).header("Location", `/api/imports/${id}`).send(describe(preview, run));
+    },
+  );
+
+  app.delete(
+    "/imports/:import",
+    {
+      schema: {
+        description: "Stops what is under way, and forgets the files; what is imported stays",
+        params,
+        response: { 200: Done },
+      },
+    },
+    async ({ params: { import: id }, caller }) => {
+      const preview = await getPreview(deps, caller, id);
+      const run = await findRun(deps, caller, id);
+      for (const task of [run, preview]) if (task) await forget(deps, task);
+      for (const file of filesOf(preview)) await deleteFile(db, file);
+      return { message: "Import deleted" };
+    },
+  );
+};
+
+/** @throws KnownError (404) where there is none, or it isn't the caller's */
+async function getPreview(deps: TaskDeps, caller: Caller, id: string): Promise<Task> {
+  const task = await getOwnTask(deps, caller, id);
+  if (task.kind !== "import-preview") throw importNotFound();
+  return task;
+}
+
+async function findRun(deps: TaskDeps, caller: Caller, id: string): Promise<Task | undefined> {
+  const run = await findRunOf(deps.db, id);
+  return run === undefined ? undefined : await getOwnTask(deps, caller, run);
+}
+
+async function forget({ db }: TaskDeps, { id }: Task): Promise<void> {
+  await cancelTask(db, id);
+  await deleteTask(db, id);
+}
+
+function filesOf({ params: given }: Task): readonly string[] {
+  return "files" in given && Array.isArray(given.files) ? given.files.map(String) : [];
+}
+
+function describe(preview: Task, run: Task | undefined): Import {
+  const result = run?.result ?? preview.result;
+  return {
+    id: preview.id,
+    preview: toAnswer(preview),
+    run: run ? toAnswer(run) : null,
+    report: Value.Check(ImportReport, result) ? result : null,
+  };
+}

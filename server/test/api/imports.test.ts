@@ -1,0 +1,264 @@
+import { connect as connectTo } from "node:net";
+import type { Import } from "@ents-backend/schemas/import";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCell } from "../../src/store/cells.ts";
+import { setMember } from "../../src/store/members.ts";
+import { openBell } from "../../src/tasks/bells.ts";
+import { openKinds } from "../../src/tasks/kinds.ts";
+import { Worker } from "../../src/tasks/worker.ts";
+import { useApi } from "../support/api.ts";
+import { silentLog } from "../support/log.ts";
+import { rowsAdded } from "../support/rows.ts";
+import { countFiles } from "../support/tasks.ts";
+import { newUser, type TestUser } from "../support/users.ts";
+
+const most_bytes = 300_000;
+const api = useApi(undefined, ({ settings }) => ({
+  settings: { ...settings, importMax_bytes: most_bytes, resultsMax_bytes: 20_000_000 },
+}));
+
+let worker: Worker;
+beforeAll(() => {
+  const [db, log] = [api.db, silentLog];
+  const bell = openBell({ db, url: api.databaseUrl }, { redisUrl: undefined, log });
+  const kinds = openKinds({ db, clock: () => api.now });
+  worker = new Worker({ db, bell, kinds, log, name: "test", atOnce: 2 });
+  worker.start();
+});
+afterAll(async () => await worker.stop());
+
+const start = 1_700_000_000;
+
+describe("/api/imports", () => {
+  it("takes files, says what they hold, and imports them when it is told to", async () => {
+    const ada = await newUser(api);
+    const cellId = await makeCell(ada);
+    const files = {
+      "a.csv": sdCard("POWER_VOLTAGE", cellId, [1, 2]),
+      "b.csv": sdCard("BME280_TEMP", cellId, [3]),
+    };
+    let id = "";
+    const seen = await rowsAdded(api.db, async () => {
+      const response = await send(ada, files, { logger: "12" });
+      expect(response.statusCode, response.body).toBe(202);
+      ({ id } = response.json<Import>());
+      expect(response.headers.location).toBe(`/api/imports/${id}`);
+      expect(await until(ada, id, "preview", "SUCCESS")).toMatchObject({
+        run: null,
+        report: {
+          readings: { new: 3, repeated: 0, conflicting: 0 },
+          files: [{ name: "a.csv", format: "sd-card" }, { name: "b.csv" }],
+          cells: [{ id: cellId, problem: null }],
+          loggers: [{ id: 12, readings: 3 }],
+          gaps: { filled: 1, longest: [{ name: "POWER_VOLTAGE", readings: 2 }] },
+        },
+      });
+    });
+    expect(seen).toEqual({});
+    const done = await rowsAdded(api.db, async () => {
+      expect((await call(ada, "POST", `/api/imports/${id}/run`)).statusCode).toBe(202);
+      const { report } = await until(ada, id, "run", "SUCCESS");
+      expect(report).toMatchObject({
+        readings: { new: 3, repeated: 0, conflicting: 0 },
+        gaps: { filled: 1, longest: [{ name: "POWER_VOLTAGE", readings: 2 }] },
+      });
+    });
+    expect(done).toEqual({ reading: 3, sensor: 3, logger_sighting: 1 });
+    // Once more: it is done already.
+    const again = await call(ada, "POST", `/api/imports/${id}/run`);
+    expect(again.json<Import>().run?.state).toBe("SUCCESS");
+  });
+
+  it("is gone when it is deleted, files and all; what was imported stays", async () => {
+    const ada = await newUser(api);
+    const cellId = await makeCell(ada);
+    const before = await countFiles(api.db);
+    const id = (await send(ada, { "a.csv": sdCard("BME280_TEMP", cellId, [1]) })).json<Import>().id;
+    await until(ada, id, "preview", "SUCCESS");
+    await call(ada, "POST", `/api/imports/${id}/run`);
+    await until(ada, id, "run", "SUCCESS");
+    const gone = await rowsAdded(api.db, async () => {
+      expect((await call(ada, "DELETE", `/api/imports/${id}`)).statusCode).toBe(200);
+    });
+    expect([gone, await countFiles(api.db)]).toEqual([{}, before]);
+    expect((await call(ada, "GET", `/api/imports/${id}`)).statusCode).toBe(404);
+  });
+
+  it("reads any table by a mapping", async () => {
+    const ada = await newUser(api);
+    const cellId = await makeCell(ada);
+    const mapping = { time: { column: "Date" }, values: [{ column: "T", sensor: "BME280_TEMP" }] };
+    const fields = { cell: String(cellId), mapping: JSON.stringify(mapping) };
+    const files = { "t.csv": "Date,T\n2023-07-01,1.5\n2023-07-02,x\n" };
+    const { id } = (await send(ada, files, fields)).json<Import>();
+    const { report } = await until(ada, id, "preview", "SUCCESS");
+    expect(report).toMatchObject({
+      readings: { new: 1 },
+      wrong: [{ file: "t.csv", line: 3, reason: 'T: "x" is not a number' }],
+    });
+  });
+
+  it("says why files can't be read", async () => {
+    const ada = await newUser(api);
+    const { id } = (await send(ada, { "x.bin": Buffer.from([0, 1, 2]) })).json<Import>();
+    const { preview, report } = await until(ada, id, "preview", "FAILURE");
+    expect(preview.error).toMatchObject({ code: "unknown_file", message: /^x\.bin is no file/ });
+    expect(report).toBeNull();
+    const run = await call(ada, "POST", `/api/imports/${id}/run`);
+    expect([run.statusCode, run.json()]).toMatchObject([409, { code: "not_previewed" }]);
+  });
+
+  it("is its owner's alone", async () => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const cellId = await makeCell(ada);
+    const { id } = (
+      await send(ada, { "a.csv": sdCard("BME280_TEMP", cellId, [1]) })
+    ).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    for (const [method, path] of [
+      ["GET", ""],
+      ["POST", "/run"],
+      ["DELETE", ""],
+    ] as const)
+      expect((await call(bob, method, `/api/imports/${id}${path}`)).statusCode).toBe(404);
+    const own = (await call(ada, "GET", `/api/imports/${id}`)).json<Import>();
+    const { files } = own.preview.params as { files: string[] };
+    const stolen = await call(bob, "POST", "/api/tasks", {
+      kind: "import-preview",
+      params: { files },
+    });
+    expect([stolen.statusCode, stolen.json()]).toMatchObject([404, { code: "files_gone" }]);
+  });
+
+  it("needs a role on each cell, when it is sent and when it is run", async () => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const [open, hidden] = [await makeCell(ada), await makeCell(ada, "private")];
+    const before = await countFiles(api.db);
+    for (const [cell, status] of [
+      [open, 403],
+      [hidden, 404],
+      [987_654, 404],
+    ] as const) {
+      const response = await send(
+        bob,
+        { "a.csv": sdCard("BME280_TEMP", 1, [1]) },
+        { cell: String(cell) },
+      );
+      expect([response.statusCode, response.json()]).toMatchObject([
+        status,
+        { code: "cells_refused" },
+      ]);
+    }
+    expect(await countFiles(api.db)).toEqual(before);
+    const { id } = (
+      await send(bob, { "a.csv": sdCard("BME280_TEMP", hidden, [1]) })
+    ).json<Import>();
+    const { report } = await until(bob, id, "preview", "SUCCESS");
+    expect(report?.cells).toMatchObject([{ name: null, problem: /no such cell/ }]);
+    expect((await call(bob, "POST", `/api/imports/${id}/run`)).statusCode).toBe(404);
+    await setMember(api.db, hidden, bob.id, "viewer");
+    expect((await call(bob, "POST", `/api/imports/${id}/run`)).statusCode).toBe(403);
+    await setMember(api.db, hidden, bob.id, "editor");
+    expect((await call(bob, "POST", `/api/imports/${id}/run`)).statusCode).toBe(202);
+    await until(bob, id, "run", "SUCCESS");
+  });
+
+  it.each([
+    ["another media type", 415, "ctp_invalid_media_type", {}, "", { "content-type": "text/csv" }],
+    ["no file", 400, "no_files", {}, undefined, {}],
+    ["a cell that is no number", 400, "invalid_field", { cell: "here" }, "x", {}],
+    ["a mapping that is no JSON", 400, "invalid_field", { mapping: "{" }, "x", {}],
+    ["a mapping that makes no sense", 400, "invalid_field", { mapping: "{}" }, "x", {}],
+    ["a field that nobody knows", 400, "invalid_field", { colour: "red" }, "x", {}],
+    ["more than it takes", 413, "import_too_large", {}, "x".repeat(most_bytes + 1), {}],
+    ["far more than it takes", 413, "import_too_large", {}, "x".repeat(most_bytes + 1_100_000), {}],
+  ] as const)("refuses %s, and keeps nothing", async (_, status, code, fields, file, headers) => {
+    const ada = await newUser(api);
+    const before = await countFiles(api.db);
+    const files = file === undefined ? {} : { "a.csv": "x", "b.csv": file };
+    const response = await send(ada, files, fields, headers);
+    expect([response.statusCode, response.json()]).toMatchObject([status, { code }]);
+    expect(await countFiles(api.db)).toEqual(before);
+  });
+
+  it("keeps nothing of what breaks off", async () => {
+    const ada = await newUser(api);
+    const before = await countFiles(api.db);
+    const address = await api.app.listen({ port: 0, host: "127.0.0.1" });
+    const { body, type } = form({ "a.csv": "x".repeat(200_000) }, {});
+    const socket = connectTo(Number(new URL(address).port), "127.0.0.1");
+    const head = `POST /api/imports HTTP/1.1\r\nHost: x\r\nAuthorization: ${ada.headers.authorization}\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
+    socket.write(head);
+    socket.write(body.subarray(0, 150_000));
+    const count = async () => (await countFiles(api.db)).files - before.files;
+    await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(1);
+    socket.destroy();
+    await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(0);
+    expect(await countFiles(api.db)).toEqual(before);
+  });
+});
+
+let cells = 0;
+
+async function makeCell({ id }: TestUser, visibility: "public" | "private" = "public") {
+  const cell = { name: `sent ${++cells}`, uploadPolicy: "key", userId: id, visibility } as const;
+  return (await createCell(api.db, cell)).id;
+}
+
+function sdCard(name: string, cellId: number, values: readonly number[]): string {
+  const rows = values.map((value, at) => `${start + at * 600},${cellId},3,${value}.000000000\n`);
+  return `unix_time (s),cell_id,logger_id,${name}\n${rows.join("")}`;
+}
+
+type Contents = Readonly<Record<string, string | Uint8Array>>;
+
+/** A form as browsers send it. Source: RFC 7578. */
+function form(files: Contents, fields: Readonly<Record<string, string>>) {
+  const boundary = "----boundary";
+  const part = (disposition: string, content: string | Uint8Array) => [
+    Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`),
+    Buffer.from(content),
+    Buffer.from("\r\n"),
+  ];
+  const parts = [
+    ...Object.entries(fields).flatMap(([name, value]) => part(`name="${name}"`, value)),
+    ...Object.entries(files).flatMap(([name, content]) =>
+      part(`name="file"; filename="${name}"\r\nContent-Type: text/csv`, content),
+    ),
+  ];
+  const body = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
+  return { body, type: `multipart/form-data; boundary=${boundary}` };
+}
+
+async function send(
+  user: TestUser,
+  files: Contents,
+  fields: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = {},
+) {
+  const { body, type } = form(files, fields);
+  return await api.inject({
+    method: "POST",
+    url: "/api/imports",
+    headers: { ...user.headers, "content-type": type, ...headers },
+    payload: body,
+  });
+}
+
+async function call(user: TestUser, method: "GET" | "POST" | "DELETE", url: string, body?: object) {
+  const { headers } = user;
+  return await api.inject({ method, url, headers, ...(body && { payload: body }) });
+}
+
+/** Waits until the preview of an import, or its run, is in a state. */
+async function until(
+  user: TestUser,
+  id: string,
+  what: "preview" | "run",
+  state: string,
+): Promise<Import> {
+  const look = async () => (await call(user, "GET", `/api/imports/${id}`)).json<Import>();
+  const now = async () => (await look())[what]?.state;
+  await expect.poll(now, { timeout: 25_000, interval: 50 }).toBe(state);
+  return await look();
+}

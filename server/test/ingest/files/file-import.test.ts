@@ -1,0 +1,298 @@
+import { powerStreams, terosStreams } from "@ents-backend/schemas/measurement";
+import { describe, expect, it } from "vitest";
+import {
+  previewImport,
+  runFileImport,
+  type FileImport,
+} from "../../../src/ingest/files/file-import.ts";
+import { parseMapping } from "../../../src/ingest/files/mapping.ts";
+import { planImport } from "../../../src/ingest/files/plan.ts";
+import type { StoredFile } from "../../../src/ingest/files/source.ts";
+import { createCell } from "../../../src/store/cells.ts";
+import { createLogger } from "../../../src/store/loggers.ts";
+import { everything } from "../../../src/store/visibility.ts";
+import { writeReadings } from "../../../src/timeseries/write.ts";
+import { useApi } from "../../support/api.ts";
+import { fileOf, readOrder } from "../../support/files.ts";
+import { rowsAdded } from "../../support/rows.ts";
+import { newUser } from "../../support/users.ts";
+
+const api = useApi();
+const start = 1_700_000_000;
+const step_s = 600;
+const iso = (ts: number) => new Date(ts * 1000).toISOString();
+const isoAt = (place: number) => iso(start + place * step_s);
+
+describe("an import of files", () => {
+  it("does what its preview has said, and the second time nothing", async () => {
+    const cellId = await makeCell();
+    await store(cellId, [0, 1, 2], (at) => (at === 2 ? -5 : at));
+    const files = [
+      sdFile("POWER_VOLTAGE", cellId, [0, 1, 2, 3, 4], (at) => at),
+      // The same readings once more, as when a file is copied twice, and one that differs from the copy.
+      sdFile("POWER_VOLTAGE", cellId, [3, 4, 5], (at) => (at === 4 ? 40 : at)),
+    ];
+    const seen = await preview(files);
+    expect(seen.added).toEqual({});
+    expect(seen.report).toMatchObject({
+      readings: { new: 3, repeated: 3, conflicting: 2 },
+      cells: [{ id: cellId, readings: 8, problem: null }],
+      loggers: [{ id: 3, name: null, readings: 8 }],
+      sensors: [{ name: "POWER_VOLTAGE", unit: "mV", readings: 8, earliest: iso(start) }],
+      rows: 8,
+      bad_rows: 0,
+      finished: true,
+    });
+    const done = await run(files);
+    expect(done.report).toEqual(seen.report);
+    expect(done.added).toEqual({ reading: 3, reading_conflict: 2, logger_sighting: 1 });
+    const again = await run(files);
+    expect(again.report.readings).toEqual({ new: 0, repeated: 6, conflicting: 2 });
+    expect([again.added, again.report.gaps]).toEqual([{}, { filled: 0, longest: [] }]);
+  });
+
+  it("says which gaps it has filled, the longest first, and not what was there", async () => {
+    const cellId = await makeCell();
+    const there = [0, 1, 2, 3, 8, 9, 20, 21, 22];
+    await store(cellId, there, () => 1);
+    const files = [
+      sdFile("POWER_VOLTAGE", cellId, [1, 2, 4, 5, 6, 7, 8, 12, 14, 15, 16, 23, 24], () => 1),
+    ];
+    const { report: seen } = await preview(files);
+    const { report } = await run(files);
+    expect(report.gaps).toEqual(seen.gaps);
+    const spans = report.gaps.longest.map(({ from, to, readings }) => [from, to, readings]);
+    expect(spans).toEqual([
+      [isoAt(4), isoAt(7), 4],
+      [isoAt(14), isoAt(16), 3],
+      [isoAt(23), isoAt(24), 2],
+      [isoAt(12), isoAt(12), 1],
+    ]);
+    expect(report.gaps.filled).toBe(4);
+  });
+
+  it("takes what was printed with nine digits for the reading that it was printed of", async () => {
+    const cellId = await makeCell();
+    const [value, vwc] = [1.0580645161290323, 34.30645161290323];
+    const common = {
+      cellId,
+      dataType: "float",
+      ts: start,
+      receivedAt: start,
+      loggerId: 3,
+    } as const;
+    await writeReadings(api.db, [
+      { ...common, stream: powerStreams.v, value },
+      { ...common, stream: terosStreams.vwc, value: vwc },
+    ]);
+    const rows = (name: string, number: number) =>
+      fileOf(
+        name,
+        `unix_time (s),cell_id,logger_id,${name}\n${start},${cellId},3,${number.toFixed(9)}\n`,
+      );
+    const files = [rows("POWER_VOLTAGE", value), rows("TEROS12_VWC_ADJ", vwc / 100)];
+    const { report, added } = await run(files);
+    expect(report.readings).toEqual({ new: 0, repeated: 2, conflicting: 0 });
+    expect(added).toEqual({});
+    const { report: other } = await preview([rows("POWER_VOLTAGE", value + 2e-9)]);
+    expect(other.readings.conflicting).toBe(1);
+  });
+
+  it("warns of clocks that were wrong, and keeps what they said", async () => {
+    const cellId = await makeCell();
+    const rows = [5, 946_684_800, start, 4_000_000_000].map((ts) => `${ts},${cellId},3,1`);
+    const file = fileOf(
+      "c.csv",
+      ["unix_time (s),cell_id,logger_id,BME280_TEMP", ...rows, ""].join("\n"),
+    );
+    const { report } = await run([file]);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(/^2 readings are from before 2010/),
+      expect.stringMatching(/^1 readings are from the future/),
+    ]);
+    expect(report.readings.new).toBe(4);
+  });
+
+  it("tells of the first bad rows of all files, and counts the others", async () => {
+    const cellId = await makeCell();
+    const bad = Array.from({ length: 15 }, () => "x\n").join("");
+    const header = "unix_time (s),cell_id,logger_id,BME280_TEMP\n";
+    const files = ["a.csv", "b.csv"].map((name) =>
+      fileOf(name, `${header}${bad}${start},${cellId},3,1\n`),
+    );
+    const { report } = await preview(files);
+    expect([report.bad_rows, report.wrong.length, report.rows]).toEqual([30, 20, 32]);
+    expect(report.wrong.at(-1)).toMatchObject({ file: "b.csv", line: 6 });
+  });
+
+  it("decides what VWC is in for each file by its logger's setting, else by its values", async () => {
+    const cellId = await makeCell();
+    const { id: logger } = await createLogger(api.db, { name: "set", vwcUnit: "percent" });
+    const vwcFile = (name: string, loggerId: number, values: readonly number[]) =>
+      fileOf(
+        name,
+        ["unix_time (s),cell_id,logger_id,TEROS12_VWC_ADJ"]
+          .concat(
+            values.map((value, at) => `${start + at},${cellId},${loggerId},${value.toFixed(9)}`),
+          )
+          .join("\n") + "\n",
+      );
+    const { report } = await preview([
+      vwcFile("fraction", 99, [0.3, 0.4]),
+      vwcFile("percent", 99, [0.3, 34]),
+      vwcFile("set", logger, [0.3, 0.4]),
+    ]);
+    expect(
+      report.files.map(({ vwc_unit, vwc_unit_because }) => [vwc_unit, vwc_unit_because]),
+    ).toEqual([
+      ["fraction", "no value is over 1 (2 are positive)"],
+      ["percent", "line 3 has 34, which is no fraction"],
+      ["percent", "the logger is set to send it so"],
+    ]);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(
+        /^percent: VWC is taken for percent, but 1 of 2 positive values are 1 at most/,
+      ),
+    ]);
+  });
+
+  it("keeps a table's own power beside its voltage and current", async () => {
+    const cellId = await makeCell();
+    const mapping = parseMapping({
+      time: { column: "t" },
+      values: ["power.i", "power.p", "power.v"].map((sensor) => ({ column: sensor, sensor })),
+    });
+    const rows = Array.from({ length: 7000 }, (_, at) => `${start + at},2,7,3`).join("\n");
+    const file = fileOf("t.csv", `t,power.i,power.p,power.v\n${rows}\n`);
+    const { report } = await run([file], { mapping, cellId });
+    expect(report.readings).toEqual({ new: 21_000, repeated: 0, conflicting: 0 });
+    const { rows: powers } = await api.db
+      .selectFrom("reading")
+      .innerJoin("sensor", "sensor.id", "sensor_id")
+      .select("value")
+      .distinct()
+      .where("cell_id", "=", cellId)
+      .where("name", "=", "POWER")
+      .execute()
+      .then((all) => ({ rows: all }));
+    expect(powers).toEqual([{ value: 7 }]);
+  });
+
+  it("goes on where it was stopped", async () => {
+    const cellId = await makeCell();
+    const places = Array.from({ length: 20_000 }, (_, at) => at);
+    const files = [sdFile("POWER_VOLTAGE", cellId, places, (at) => at)];
+    const stop = new AbortController();
+    const stopped = await run(files, {
+      signal: stop.signal,
+      onProgress: ({ phase, rows }) => phase === "importing" && rows > 5000 && stop.abort(),
+    });
+    expect(stopped.report.finished).toBe(false);
+    const { new: stored } = stopped.report.readings;
+    expect(stored).toBeGreaterThan(0);
+    expect(stored).toBeLessThan(20_000);
+    const { report } = await run(files);
+    expect(report.readings).toEqual({ new: 20_000 - stored, repeated: stored, conflicting: 0 });
+  });
+});
+
+describe("the cells of an import", () => {
+  it("must be there: else nothing goes in, and the preview says so", async () => {
+    const cellId = await makeCell();
+    const files = [
+      sdFile("POWER_VOLTAGE", cellId, [0], () => 1),
+      sdFile("POWER_CURRENT", 987_654, [0], () => 1),
+    ];
+    const { report } = await preview(files);
+    expect(report.cells).toMatchObject([
+      { id: cellId, problem: null },
+      { id: 987_654, name: null, problem: expect.stringMatching(/no such cell/) },
+    ]);
+    const added = await rowsAdded(api.db, async () => {
+      await expect(run(files)).rejects.toThrow(/nothing was imported.* cell 987654: there is no/);
+    });
+    expect(added).toEqual({});
+    expect((await run(files, { cellId })).report.readings.new).toBe(2);
+  });
+
+  it("must be the importer's to write to, and private ones of others aren't there at all", async () => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const own = await makeCell({ userId: ada.id });
+    const [seen, hidden] = [
+      await makeCell({ userId: bob.id }),
+      await makeCell({ userId: bob.id, visibility: "private" }),
+    ];
+    const files = [own, seen, hidden].map((id) => sdFile("POWER_VOLTAGE", id, [0], () => 1));
+    const importer = { userId: ada.id, admin: false };
+    const { report } = await preview(files, { importer });
+    expect(report.cells.map(({ name, problem }) => [name !== null, problem])).toEqual([
+      [true, null],
+      [true, expect.stringMatching(/owner and editors/)],
+      [false, expect.stringMatching(/no such cell/)],
+    ]);
+    expect(report.readings).toEqual({ new: 1, repeated: 0, conflicting: 0 });
+    await expect(run(files, { importer })).rejects.toMatchObject({ kind: "not_found" });
+    await expect(run(files.slice(0, 2), { importer })).rejects.toMatchObject({ kind: "forbidden" });
+    expect((await run(files.slice(0, 1), { importer })).report.readings.new).toBe(1);
+  });
+});
+
+let cells = 0;
+
+async function makeCell(more: object = {}): Promise<number> {
+  const cell = await createCell(api.db, {
+    name: `files ${++cells}`,
+    uploadPolicy: "open",
+    ...more,
+  });
+  return cell.id;
+}
+
+async function store(cellId: number, places: readonly number[], valueOf: (at: number) => number) {
+  await writeReadings(
+    api.db,
+    places.map((at) => ({
+      cellId,
+      stream: powerStreams.v,
+      dataType: "float",
+      ts: start + at * step_s,
+      value: valueOf(at),
+      receivedAt: start,
+      loggerId: null,
+    })),
+  );
+}
+
+function sdFile(
+  name: string,
+  cellId: number,
+  places: readonly number[],
+  valueOf: (at: number) => number,
+): StoredFile {
+  const rows = places.map((at) => `${start + at * step_s},${cellId},3,${valueOf(at).toFixed(9)}\n`);
+  return fileOf(`${name}.csv`, `unix_time (s),cell_id,logger_id,${name}\n${rows.join("")}`);
+}
+
+async function orderOf(
+  files: readonly StoredFile[],
+  more: Partial<FileImport>,
+): Promise<FileImport> {
+  const understanding = { format: undefined, mapping: more.mapping };
+  const plan = await planImport(files, understanding, readOrder.signal);
+  const order = { ...readOrder, vwcUnit: undefined, plan, importer: everything };
+  return { ...order, onProgress: () => {}, ...more };
+}
+
+async function preview(files: readonly StoredFile[], more: Partial<FileImport> = {}) {
+  return await watch(async () => await previewImport(api.db, await orderOf(files, more)));
+}
+
+async function run(files: readonly StoredFile[], more: Partial<FileImport> = {}) {
+  return await watch(async () => await runFileImport(api.db, await orderOf(files, more)));
+}
+
+async function watch<T>(act: () => Promise<T>) {
+  let report: T | undefined;
+  const added = await rowsAdded(api.db, async () => (report = await act()));
+  return { report: report!, added };
+}
