@@ -14,6 +14,7 @@ import { deadline, Late } from "./lib/deadline.ts";
 import { every } from "./lib/every.ts";
 import { Journal } from "./lib/journal.ts";
 import type { Log } from "./lib/log.ts";
+import { openRedis } from "./lib/redis.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
 import type { ServerDeps } from "./resources/deps.ts";
 import { identifySender } from "./resources/sender.ts";
@@ -86,14 +87,17 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
   );
   const bell = openBell(database, { ...config, log: logger });
   const worker = new WorkerProcess(logger);
+  const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger);
   const server = buildServer({
     ...auth,
+    redis,
     ingest,
     journal,
     metrics,
     probe: database,
     db: database.db,
     reads: database.reads,
+    isMigrated: () => database.isReady(),
     ttn: config.ttn && new TtnClient(config.ttn, logger),
     log: logger,
     logger,
@@ -111,6 +115,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     try {
       await Promise.all([worker.stop(), closeServer(server)]);
     } finally {
+      redis?.disconnect();
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
       await inTime(Promise.all([sweeper.stop(), quarantine.stop(), ingest.close(), bell.close()]));
       await journal.close();

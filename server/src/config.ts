@@ -21,6 +21,11 @@ const Environment = Type.Object({
   DEMO: Type.Boolean({ default: true }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: "^https?://[^/]+$" })),
   TRUST_PROXY: Type.Optional(Type.String({ pattern: "^([0-9a-fA-F.:/, ]+|loopback)$" })),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({ pattern: "^https?://[^/*,\\s]+(\\s*,\\s*https?://[^/*,\\s]+)*$" }),
+  ),
+  RATE_LIMIT: Type.Enum(["on", "off"], { default: "on" }),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 600 }),
   REGISTRATION: Type.Enum(["open", "closed"], { default: "open" }),
   DEFAULT_UPLOAD_POLICY: Type.Enum(["key", "open"], { default: "key" }),
   UNPLACED_STATUS: Type.Enum(["4xx", "200"], { default: "4xx" }),
@@ -73,7 +78,7 @@ export interface Config {
   readonly dataDir: string;
   /** Undefined: the embedded server in `dataDir`. */
   readonly databaseUrl: string | undefined;
-  /** Undefined: tasks are rung by way of the database. */
+  /** Undefined: tasks are rung by way of the database, and each process counts requests for itself. */
   readonly redisUrl: string | undefined;
   /** How large the journal may grow that keeps uploads while the database is away. */
   readonly journalMax_bytes: number;
@@ -83,6 +88,10 @@ export interface Config {
   readonly publicUrl: string;
   /** Proxies that are believed in whom they answer for: their addresses. */
   readonly trustProxy: string | false;
+  /** Where pages come from that may act for their users, beside the public URL: `https://host`. */
+  readonly corsOrigins: readonly string[];
+  /** What one address may ask in a minute that shows no token or key; the other limits follow. Undefined: no limits. */
+  readonly requestsPerMinute: number | undefined;
   readonly registrationOpen: boolean;
   readonly defaultUploadPolicy: "key" | "open";
   /** What an upload that goes to quarantine is answered with: its error's status, or 200 all the same. */
@@ -145,6 +154,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     demo: values.DEMO,
     publicUrl,
     trustProxy: values.TRUST_PROXY ?? false,
+    corsOrigins: toOrigins(values.CORS_ORIGINS),
+    requestsPerMinute: values.RATE_LIMIT === "on" ? values.RATE_LIMIT_PER_MINUTE : undefined,
     registrationOpen: values.REGISTRATION === "open",
     defaultUploadPolicy: values.DEFAULT_UPLOAD_POLICY,
     unplacedStatus: values.UNPLACED_STATUS,
@@ -182,6 +193,15 @@ function readSecretFile(name: string, file: string | undefined): string | undefi
   } catch (error) {
     throw invalidConfig({ problems: `${name}_FILE: ${(error as Error).message}` });
   }
+}
+
+/** As browsers name them: in small letters, and without the port that goes without saying. */
+function toOrigins(list: string | undefined): string[] {
+  return (list?.split(",") ?? []).map((origin) => {
+    const url = URL.parse(origin.trim());
+    if (!url) throw invalidConfig({ problems: `CORS_ORIGINS holds ${origin}, which is no origin` });
+    return url.origin;
+  });
 }
 
 /** Google where only its variables are set. */

@@ -22,6 +22,26 @@ describe("a secret", () => {
   });
 });
 
+describe("CORS_ORIGINS", () => {
+  it("is a list of origins, as browsers name them", () => {
+    const list = "https://Dashboard.example.org:443, http://localhost:3000";
+    const { corsOrigins } = loadConfig({ CORS_ORIGINS: list });
+    expect(corsOrigins).toEqual(["https://dashboard.example.org", "http://localhost:3000"]);
+    expect(loadConfig({}).corsOrigins).toEqual([]);
+  });
+
+  it.each([
+    "*",
+    "https://*",
+    "dashboard.example.org",
+    "https://a.example/path",
+    "https://a:b:c",
+    ",",
+  ])("is not %s", (list) => {
+    expect(() => loadConfig({ CORS_ORIGINS: list })).toThrow(/CORS_ORIGINS/);
+  });
+});
+
 describe("the identity provider", () => {
   it("is none by default, Google where only its variables are set, and otherwise the named issuer", () => {
     expect(loadConfig({}).provider).toBeUndefined();

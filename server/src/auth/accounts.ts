@@ -8,6 +8,7 @@ import {
   type Session,
 } from "../store/sessions.ts";
 import { createUser, findUserByEmail, holdPassword, updateUser } from "../store/users.ts";
+import type { FailureLog } from "./failure-log.ts";
 import { findOrCreateUser, type Found, type Identity } from "./identities.ts";
 import { checkPassword, hashPassword } from "./passwords.ts";
 import type { LoginThrottle } from "./throttle.ts";
@@ -39,6 +40,7 @@ export interface Begun {
 export interface LoginDeps {
   readonly db: Db;
   readonly throttle: LoginThrottle;
+  readonly failureLog: FailureLog;
 }
 
 /** Makes an account with a password, and logs in. @throws KnownError: 409 when the address has an account */
@@ -60,16 +62,19 @@ export async function register(
  * @throws KnownError: 401 when they don't fit, 429 after too many failures
  */
 export async function logIn(
-  { db, throttle }: LoginDeps,
+  { db, throttle, failureLog }: LoginDeps,
   { email, password }: { readonly email: string; readonly password: string },
   visit: Visit,
 ): Promise<Begun> {
   const found = await findUserByEmail(db, email);
   const attempt = { account: found?.id ?? email.trim(), address: visit.address };
-  const fits = await throttle.attempt(attempt, visit.now, () =>
+  const failures = await throttle.attempt(attempt, visit.now, () =>
     checkPassword(password, found?.password_hash),
   );
-  if (!fits || !found) throw wrongLogin();
+  if (failures > 0 || !found) {
+    await failureLog.note(found?.id, failures, visit);
+    throw wrongLogin();
+  }
   return await db.transaction().execute(async (transaction) => {
     if ((await holdPassword(transaction, found.id)) !== found.password_hash) throw wrongLogin();
     return await begin(transaction, found.id, "log_in", visit);
@@ -95,7 +100,7 @@ export async function logInAs(
  * @throws KnownError when the current one is wrong (403), or the new one won't do (400)
  */
 export async function changePassword(
-  { db, throttle }: LoginDeps,
+  { db, throttle, failureLog }: LoginDeps,
   { userId, id }: Session,
   { current, next }: { readonly current: string; readonly next: string },
   visit: Visit,
@@ -103,8 +108,13 @@ export async function changePassword(
   const expected = await holdPassword(db, userId);
   if (expected !== null) {
     const attempt = { account: userId, address: visit.address };
-    const fits = await throttle.attempt(attempt, visit.now, () => checkPassword(current, expected));
-    if (!fits) throw wrongPassword();
+    const failures = await throttle.attempt(attempt, visit.now, () =>
+      checkPassword(current, expected),
+    );
+    if (failures > 0) {
+      await failureLog.note(userId, failures, visit);
+      throw wrongPassword();
+    }
   }
   const password_hash = await hashPassword(next);
   await db.transaction().execute(async (transaction) => {

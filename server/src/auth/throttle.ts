@@ -39,23 +39,23 @@ export class LoginThrottle {
    *
    * @param now Unix seconds
    * @param succeeds whether the password was right
+   * @returns how often in a row it has failed for the account: 0 when it succeeded
    * @throws KnownError (429) after too many failures
    */
   async attempt(
     { account, address }: Attempt,
     now: number,
     succeeds: () => Promise<boolean>,
-  ): Promise<boolean> {
+  ): Promise<number> {
     const whose: Subject = { kind: "account", name: account };
     const where: Subject = { kind: "address", name: address };
     // Always in this order, so that nobody waits in a circle.
     return await this.#turns.take(`address ${address}`, () =>
       this.#turns.take(`account ${account.toLowerCase()}`, async () => {
         await this.#refuse([whose, where], now);
-        const succeeded = await succeeds();
-        if (succeeded) await clearLoginFailures(this.#db, whose);
-        else await recordLoginFailure(this.#db, [whose, where], now);
-        return succeeded;
+        if (!(await succeeds())) return await recordLoginFailure(this.#db, [whose, where], now);
+        await clearLoginFailures(this.#db, whose);
+        return 0;
       }),
     );
   }

@@ -2,10 +2,11 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@pro
 
 export type Metrics = ReturnType<typeof openMetrics>;
 
+const httpBuckets_s = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const commitBuckets_s = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/** What is counted and measured on the write path, for one server. */
+/** What is counted and measured of one server: its write path, and the requests that it answers. */
 export function openMetrics() {
   const registry = new Registry();
   const registers = [registry];
@@ -19,8 +20,12 @@ export function openMetrics() {
     help: string,
     ...labelNames: Label[]
   ) => new Gauge<Label>({ name, help, labelNames, registers });
-  const histogram = (name: string, help: string, buckets: number[]) =>
-    new Histogram({ name, help, buckets, registers });
+  const histogram = <Label extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    ...labelNames: Label[]
+  ) => new Histogram<Label>({ name, help, buckets, labelNames, registers });
   const updates: (() => void | Promise<void>)[] = [];
 
   const metrics = {
@@ -67,6 +72,15 @@ export function openMetrics() {
     ),
     tasks: gauge("ents_tasks", "Tasks that are kept, by kind and state.", "kind", "state"),
     queueUp: gauge("ents_queue_up", "Whether what tells workers of tasks answers: 1 or 0."),
+    httpSeconds: histogram(
+      "ents_http_request_seconds",
+      "How long requests took, but for uploads, by route and class of status.",
+      httpBuckets_s,
+      "method",
+      "route",
+      "status",
+    ),
+    httpInFlight: gauge("ents_http_requests_in_flight", "Requests that are being answered."),
     databaseUp: gauge("ents_database_up", "Whether the database answers: 1 or 0."),
   };
   // A series that begins with its first count hides that count from those who look at differences.

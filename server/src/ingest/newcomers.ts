@@ -69,7 +69,7 @@ async function findOrCreate<Row extends { readonly id: number; readonly name: st
     if (sender.kind !== "user" || !sender.mayCreate) continue;
     for (const name of numbersAndNames(references)[1]) {
       if (name === "" || known.find({ name })) continue;
-      await create(db, name, sender, receivedAt, table).catch(unlessTaken);
+      await create(db, name, sender, receivedAt, table).catch(unlessRefused);
       created = true;
     }
   }
@@ -92,7 +92,7 @@ async function create<Row extends { readonly id: number }>(
   });
 }
 
-/** Another upload may have made the same one at the same moment. */
-function unlessTaken(error: unknown): void {
-  if (!(error instanceof KnownError) || !error.code.endsWith("_name_taken")) throw error;
+/** Another upload may have made the same one at the same moment; or its sender has as many as they may. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof KnownError) || !/_name_taken$|^too_many_/.test(error.code)) throw error;
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { changePassword, logIn, register } from "../auth/accounts.ts";
 import { requireUser } from "../auth/caller.ts";
+import { FailureLog } from "../auth/failure-log.ts";
 import { LoginThrottle } from "../auth/throttle.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { findSessionOf, refreshSession, revokeSession, type Session } from "../store/sessions.ts";
@@ -47,13 +48,20 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
   app,
   { deps },
 ) => {
-  await useCookies(app, deps.settings.publicUrl);
-  const cookie = defineCookie(refreshCookie, deps.settings.publicUrl);
-  const login = { db: deps.db, throttle: new LoginThrottle(deps.db) };
+  await useCookies(app, deps.settings);
+  const cookie = defineCookie(refreshCookie, deps.settings);
+  const login = {
+    db: deps.db,
+    throttle: new LoginThrottle(deps.db),
+    failureLog: new FailureLog(deps.db),
+  };
 
   app.post(
     "/auth/register",
-    { schema: { body: Registration, response: AccessToken }, config: { anyone: true } },
+    {
+      schema: { body: Registration, response: AccessToken },
+      config: { anyone: true, login: true },
+    },
     async (request, reply) => {
       if (!deps.settings.registrationOpen) throw registrationClosed();
       const { email, password, first_name: firstName, last_name: lastName = "" } = request.body;
@@ -65,7 +73,7 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
 
   app.post(
     "/auth/login",
-    { schema: { body: Login, response: AccessToken }, config: { anyone: true } },
+    { schema: { body: Login, response: AccessToken }, config: { anyone: true, login: true } },
     async (request, reply) => {
       const visit = visitOf(request, deps.clock);
       const begun = await logIn(login, request.body, visit).catch((error: unknown) => {
@@ -82,6 +90,7 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
     "/auth/password",
     {
       schema: { body: PasswordChange, response: { 200: Type.Object({ message: Type.String() }) } },
+      config: { login: true },
     },
     async (request) => {
       const { userId, sessionId } = requireUser(request.caller);

@@ -4,6 +4,7 @@ import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import type { Actor } from "../store/audit.ts";
+import type { Limit } from "./rate-limit.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -29,18 +30,32 @@ const uploadOnly = defineError(
 /**
  * Finds out who is calling before any route of this scope sees the request. Doors find out by themselves: an
  * upload isn't lost for a bad key. Nothing else is there for a logger's key.
+ *
+ * @param limit counts the request once that is known; who shows what isn't good is counted as nobody
  */
 export function identifyCallers(
   app: FastifyInstance,
   deps: AuthDeps & { readonly clock: Clock },
+  limit: Limit,
 ): void {
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", async (request, reply) => {
     const { door, anyone } = request.routeOptions.config;
-    if (door || anyone) return;
-    const caller = await authenticate(deps, credentialsOf(request), deps.clock());
-    if (caller.kind === "upload-key") throw uploadOnly();
-    request.caller = caller;
+    if (door) return;
+    try {
+      if (!anyone) request.caller = await identify(deps, request);
+    } finally {
+      await limit(request, reply);
+    }
   });
+}
+
+async function identify(
+  deps: AuthDeps & { readonly clock: Clock },
+  request: FastifyRequest,
+): Promise<Caller> {
+  const caller = await authenticate(deps, credentialsOf(request), deps.clock());
+  if (caller.kind === "upload-key") throw uploadOnly();
+  return caller;
 }
 
 /** Who is calling by their token, on routes that take anyone: nobody, where it isn't good. */

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from "fastify";
+import type { Redis } from "ioredis";
 import type { AuthDeps } from "../auth/authenticate.ts";
 import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
@@ -30,6 +31,8 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly bell: Bell;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
+  /** Counts requests for all processes together. Undefined: each counts for itself. */
+  readonly redis?: Redis | undefined;
   /** Undefined: loggers are not registered on The Things Stack. */
   readonly ttn: TtnClient | undefined;
 }
@@ -39,6 +42,10 @@ export interface ServerSettings {
   readonly publicUrl: string;
   /** Proxies that are believed in whom they answer for: their addresses. */
   readonly trustProxy: string | false;
+  /** Where pages come from that may act for their users, beside the public URL: `https://host`. */
+  readonly corsOrigins: readonly string[];
+  /** What one address may ask in a minute that shows no token or key; the other limits follow. Undefined: no limits. */
+  readonly requestsPerMinute: number | undefined;
   /** Whether anyone may make an account. */
   readonly registrationOpen: boolean;
   /** Who may upload to a new cell, where its maker doesn't say. */

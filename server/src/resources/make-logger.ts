@@ -10,6 +10,7 @@ import {
   type Logger,
   type NewLogger as Row,
 } from "../store/loggers.ts";
+import { requireRoom } from "../store/quota.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import { parseCredentials, toDeviceId, type Credentials } from "../ttn/device.ts";
 import { actorOf } from "./caller.ts";
@@ -96,6 +97,7 @@ async function register(
   credentials: Credentials,
 ): Promise<Made> {
   await requireFreeName(deps.db, row.name);
+  await requireRoom(deps.db, "logger", row.userId);
   const id = await reserveLoggerId(deps.db);
   const device = { id: toDeviceId(row.name, id), name: row.name.trim(), credentials };
   await deps.ttn.register(device);

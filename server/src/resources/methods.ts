@@ -23,7 +23,7 @@ export function collectRoutes(app: FastifyInstance): Routes {
   return routes;
 }
 
-/** Answers 405 with `Allow` where a path exists and the method doesn't. */
+/** Where a path exists: answers 405 to the methods that it doesn't have, and to OPTIONS, both with those in `Allow`. */
 export async function answerOtherMethods(
   app: FastifyInstance,
   { routes }: { routes: Routes },
@@ -31,7 +31,13 @@ export async function answerOtherMethods(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   for (const [url, known] of Array.from(routes)) {
-    const allow = [...known].join(", ");
+    const allow = [...known, "OPTIONS"].join(", ");
+    app.route({
+      url,
+      schema: { hide: true },
+      method: "OPTIONS",
+      handler: (_request, reply) => reply.code(204).header("Allow", allow).send(),
+    });
     app.route({
       url,
       schema: { hide: true },

@@ -15,11 +15,11 @@ const TokenQuery = Type.Object({ code: Parameter, state: Parameter, iss: Paramet
 export const oauth: FastifyPluginAsyncTypebox<{
   deps: Pick<ServerDeps, "db" | "clock" | "tokens" | "settings" | "provider">;
 }> = async (app, { deps: { db, clock, tokens, settings, provider } }) => {
-  const { publicUrl, registrationOpen } = settings;
-  await useCookies(app, publicUrl);
-  const attempt = defineCookie("login-attempt", publicUrl);
-  const cookie = defineCookie(refreshCookie, publicUrl);
-  const config = { errorKey: "msg", anyone: true } as const;
+  const { registrationOpen } = settings;
+  await useCookies(app, settings);
+  const attempt = defineCookie("login-attempt", settings);
+  const cookie = defineCookie(refreshCookie, settings);
+  const config = { errorKey: "msg", anyone: true, login: true } as const;
 
   app.get(
     "/oauth/url",

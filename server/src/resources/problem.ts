@@ -64,7 +64,7 @@ export function answerError(
   const problem = toProblem(error);
   // The path as the route has it: what stands in a URL's place may be a secret.
   if (problem.status >= 500)
-    request.log.error({ err: error, path: request.routeOptions.url }, problem.message);
+    logOf(request).error({ err: error, path: request.routeOptions.url }, problem.message);
   const wait_s = retryAfter(error, problem);
   if (wait_s !== undefined) reply.header("Retry-After", wait_s);
   reply.code(problem.status);
@@ -73,6 +73,11 @@ export function answerError(
     .type("application/problem+json")
     .serializer(JSON.stringify)
     .send(toBody(problem, request));
+}
+
+/** Doors have no logger for each request; one that failed is worth it. */
+function logOf({ id, log, routeOptions }: FastifyRequest): FastifyRequest["log"] {
+  return routeOptions.config.door ? log.child({ request_id: id }) : log;
 }
 
 /** Seconds, for whom it makes sense to try again. */
@@ -84,6 +89,12 @@ function retryAfter(error: unknown, { status }: Problem): number | undefined {
 /** Whether it is a node that asks: it is answered in protobuf, and has room for few bytes. */
 export function isNode(request: FastifyRequest): boolean {
   return mediaType(request) === "application/octet-stream";
+}
+
+/** Whether it may be a node that hears the answer: it reads few and short headers. */
+export function isForNode(request: FastifyRequest): boolean {
+  const { door, fitsNode } = request.routeOptions.config;
+  return (door ?? false) || (fitsNode ?? false) || isNode(request);
 }
 
 /** A failure in the message format that the node speaks which asked. */
@@ -104,12 +115,16 @@ function toBody(problem: Problem, request: FastifyRequest): object {
   // Who isn't let in is told so under `msg`, on all of the older paths.
   const { errorKey = status === 401 || status === 403 ? "msg" : undefined } =
     request.routeOptions.config;
-  const body = toProblemJson(problem);
+  const body = toProblemJson(problem, request.id);
   return errorKey ? { ...body, [errorKey]: message } : body;
 }
 
-/** The body of an `application/problem+json`. */
-export function toProblemJson({ status, code, message }: Problem): object {
+/**
+ * The body of an `application/problem+json`.
+ *
+ * @param request_id by which the log knows the request, if it was one
+ */
+export function toProblemJson({ status, code, message }: Problem, request_id?: string): object {
   return {
     type: "about:blank",
     title: STATUS_CODES[status],
@@ -117,6 +132,7 @@ export function toProblemJson({ status, code, message }: Problem): object {
     code,
     detail: message,
     message,
+    ...(request_id !== undefined && { request_id }),
   };
 }
 

@@ -75,7 +75,7 @@ export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async 
   });
 };
 
-const dependsOn = "Accept-Encoding, Authorization, X-API-Key";
+const dependsOn = "Accept-Encoding, Authorization, Origin, X-API-Key";
 
 function idsOf(sought: readonly Sought[]): number[] {
   return sought.map(({ id }) => id);

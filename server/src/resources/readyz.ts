@@ -13,32 +13,36 @@ export interface ReadyzDeps {
     aside(): Aside;
   };
   readonly bell: Pick<Bell, "isUp">;
+  /** Whether the database has the form that this product needs. */
+  readonly isMigrated?: () => boolean;
 }
 
-const Journal = Type.Object({
-  /** How many are still to be applied. */
-  uploads: Type.Integer(),
-  bytes: Type.Integer(),
-  /** Files that were damaged or could not be applied, and wait for someone to look at them. */
-  aside: Type.Optional(Type.Integer()),
-});
-/** What tells workers of tasks. While it is away tasks are taken all the same, and begin later. */
-const Queue = Type.Enum(["up", "away"]);
-const Ready = Type.Object({
-  status: Type.Literal("ready"),
-  database: Type.Literal("up"),
-  queue: Queue,
-  journal: Journal,
-});
-const Journaling = Type.Object({
-  status: Type.Literal("journaling"),
-  database: Type.Literal("away"),
-  queue: Queue,
-  journal: Journal,
-});
+const State = {
+  database: Type.Enum(["up", "away"]),
+  migrations: Type.Enum(["applied", "pending"]),
+  queue: Type.Enum(["up", "away"], {
+    description: "What tells workers of tasks; while it is away, they begin later",
+  }),
+  journal: Type.Object({
+    uploads: Type.Integer({ description: "How many are still to be applied" }),
+    bytes: Type.Integer(),
+    aside: Type.Optional(
+      Type.Integer({
+        description:
+          "Files that were damaged or could not be applied, and wait for someone to look at them",
+      }),
+    ),
+  }),
+};
+const Ready = Type.Object({ status: Type.Literal("ready"), ...State });
+const Journaling = Type.Object({ status: Type.Literal("journaling"), ...State });
 
-/** `GET /readyz`: whether the database answers, and what waits for it. For supervisors, and short enough for nodes. */
+/**
+ * `GET /readyz`: whether the database answers and is in shape, and what waits for it. Uploads are taken all the same. For
+ * supervisors, and short enough for nodes.
+ */
 export const readyz: FastifyPluginAsyncTypebox<{ deps: ReadyzDeps }> = async (app, { deps }) => {
+  const { probe, bell, journal, isMigrated = () => true } = deps;
   app.get(
     "/readyz",
     {
@@ -46,13 +50,17 @@ export const readyz: FastifyPluginAsyncTypebox<{ deps: ReadyzDeps }> = async (ap
       config: { anyone: true, fitsNode: true },
     },
     async (_request, reply) => {
-      const isUp = await deps.probe.isUp();
-      const { records: uploads, bytes } = deps.journal?.depth() ?? { records: 0, bytes: 0 };
-      const aside = deps.journal?.aside().files;
-      const journal = { uploads, bytes, ...(aside && { aside }) };
-      const queue = deps.bell.isUp() ? ("up" as const) : ("away" as const);
-      if (isUp) return { status: "ready" as const, database: "up" as const, queue, journal };
-      return reply.code(503).send({ status: "journaling", database: "away", queue, journal });
+      const isUp = await probe.isUp();
+      const { records: uploads, bytes } = journal?.depth() ?? { records: 0, bytes: 0 };
+      const aside = journal?.aside().files;
+      const state = {
+        database: isUp ? "up" : "away",
+        migrations: isMigrated() ? "applied" : "pending",
+        queue: bell.isUp() ? "up" : "away",
+        journal: { uploads, bytes, ...(aside && { aside }) },
+      } as const;
+      if (isUp && isMigrated()) return { status: "ready" as const, ...state };
+      return reply.code(503).send({ status: "journaling", ...state });
     },
   );
 };

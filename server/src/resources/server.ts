@@ -2,6 +2,7 @@ import formbody from "@fastify/formbody";
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyInstance } from "fastify";
 import { redactPath } from "../auth/keys.ts";
+import { readAddresses } from "../lib/addresses.ts";
 import { defineError } from "../lib/errors.ts";
 import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
 import { apiKey } from "./api-key.ts";
@@ -13,6 +14,8 @@ import { cellTags } from "./cell-tags.ts";
 import { cellUsers } from "./cell-users.ts";
 import { cells } from "./cells.ts";
 import { conflicts } from "./conflicts.ts";
+import { limitConnections } from "./connections.ts";
+import { answerOrigins } from "./cors.ts";
 import { offerCompression } from "./compression.ts";
 import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
@@ -23,7 +26,9 @@ import { takeEmptyBodies } from "./empty-body.ts";
 import { readForms } from "./form.ts";
 import { health } from "./health.ts";
 import { imports } from "./imports.ts";
+import { healthz } from "./healthz.ts";
 import { keys } from "./keys.ts";
+import { defaultLimits, toOptions, type ServerLimits } from "./limits.ts";
 import { loggers } from "./loggers.ts";
 import { answerOtherMethods, collectRoutes } from "./methods.ts";
 import { describeRoutes, openapi } from "./openapi.ts";
@@ -31,12 +36,15 @@ import { metrics } from "./metrics.ts";
 import { oauth } from "./oauth.ts";
 import { power } from "./power.ts";
 import { answerError, isNode } from "./problem.ts";
+import { openRateLimit } from "./rate-limit.ts";
 import { readyz } from "./readyz.ts";
 import { quarantine } from "./quarantine.ts";
 import { readings } from "./readings.ts";
+import { nameRequests } from "./request-id.ts";
+import { headersOf, secureAnswer, secureAnswers } from "./security-headers.ts";
 import { sensor } from "./sensor.ts";
 import { session } from "./session.ts";
-import { limitArrival, longestArrival_ms } from "./slow-requests.ts";
+import { limitArrival } from "./slow-requests.ts";
 import { tags } from "./tags.ts";
 import { taskResult } from "./task-result.ts";
 import { tasks } from "./tasks.ts";
@@ -45,17 +53,7 @@ import { answerUnplaced } from "./unplaced.ts";
 import { userCells } from "./user-cells.ts";
 import { user } from "./user.ts";
 import { uploadByKey, uploadKeys } from "./upload-keys.ts";
-
-export interface ServerLimits {
-  /** How long a request may take to arrive. */
-  readonly requestTimeout_ms: number;
-  readonly bodyLimit_bytes: number;
-}
-
-export const defaultLimits: ServerLimits = {
-  requestTimeout_ms: 30_000,
-  bodyLimit_bytes: 256 * 1024,
-};
+import { watchRequests } from "./watch.ts";
 
 const notForNodes = defineError(
   "unsupported_media_type",
@@ -70,18 +68,16 @@ export function buildServer(
   limits: ServerLimits = defaultLimits,
 ): FastifyInstance {
   const lastAnswers: LastAnswers = new WeakMap();
+  const isProxy = readAddresses(deps.settings.trustProxy);
   const app = fastify({
     loggerInstance: deps.logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: "request_id",
+    }),
+    genReqId: nameRequests(isProxy),
     trustProxy: deps.settings.trustProxy,
-    bodyLimit: limits.bodyLimit_bytes,
-    requestTimeout: longestArrival_ms,
-    http: {
-      headersTimeout: limits.requestTimeout_ms,
-      connectionsCheckingInterval: Math.ceil(limits.requestTimeout_ms / 10),
-      // A node's HTTP client is forgiven what it leaves out.
-      requireHostHeader: false,
-    },
+    ...toOptions(limits),
     routerOptions: {
       // Clients join a base that ends in a slash with a path that begins with one, and forget the last one.
       ignoreTrailingSlash: true,
@@ -93,16 +89,23 @@ export function buildServer(
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
       answerBrokenRequest(error, socket, lastAnswers.get(socket)),
-    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      secureAnswer(request, reply, headersOf(deps.settings.publicUrl));
+      answerError(error, request, reply);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   // Node.js answers an expectation that it doesn't know by itself, in chunks; it may be ignored as well.
   app.server.on("checkExpectation", (request, response) => app.routing(request, response));
+  limitConnections(app.server, limits, { isProxy, log: deps.log });
   noteAnswers(app, lastAnswers);
   limitArrival(app, limits.requestTimeout_ms);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.decorateRequest("uploadType", undefined);
   decorateCaller(app);
+  watchRequests(app, deps);
+  secureAnswers(app, deps.settings.publicUrl);
+  answerOrigins(app, deps.settings);
   app.setErrorHandler(deps.settings.unplacedStatus === "200" ? answerUnplaced : answerError);
   app.setNotFoundHandler((request) => {
     throw noSuchPath({ path: redactPath(request.url) });
@@ -121,7 +124,7 @@ async function registerResources(
   { deps }: { deps: ServerDeps },
 ): Promise<void> {
   refuseNodes(app);
-  identifyCallers(app, deps);
+  identifyCallers(app, deps, await openRateLimit(app, deps));
   await offerCompression(app);
   await app.register(formbody);
   takeEmptyBodies(app);
@@ -164,6 +167,7 @@ async function registerOperation(
   { deps }: { deps: ServerDeps },
 ): Promise<void> {
   refuseNodes(app);
+  app.register(healthz);
   app.register(readyz, { deps });
   app.register(metrics, { deps });
 }

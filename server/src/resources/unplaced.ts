@@ -21,5 +21,5 @@ export function answerUnplaced(
   return reply
     .type("application/json; charset=utf-8")
     .serializer(JSON.stringify)
-    .send({ ...toProblemJson(toProblem(error)), quarantined: true });
+    .send({ ...toProblemJson(toProblem(error), request.id), quarantined: true });
 }

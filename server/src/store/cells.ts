@@ -3,6 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
 import { takeCellNumber } from "./cell-numbers.ts";
+import { requireRoom } from "./quota.ts";
 
 /** A place whose readings belong together: one microbial fuel cell, one plot, one pot. */
 export interface Cell {
@@ -66,11 +67,12 @@ const columns = [
   "visibility",
 ] as const;
 
-/** @throws KnownError when the name is taken, in whatever letter case, or the number that is wanted */
+/** @throws KnownError when the name is taken, in whatever letter case, or the wanted number, or its owner has very many */
 export async function createCell(db: Db, cell: NewCell): Promise<Cell> {
   const name = cell.name.trim();
   // A name that is seen to be taken costs no number.
   if ((await findCells(db, [], [name])).length > 0) throw cellNameTaken();
+  await requireRoom(db, "cell", cell.userId);
   if (cell.id !== undefined) await takeCellNumber(db, cell.id);
   const created = await db
     .insertInto("cell")

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
+import { requireRoom } from "./quota.ts";
 
 /** A device that takes readings and sends them. */
 export interface Logger {
@@ -65,9 +66,10 @@ const columns = [
   "ttn_device_id",
 ] as const;
 
-/** @throws KnownError when the name is taken, in whatever letter case */
+/** @throws KnownError when the name is taken, in whatever letter case, or its owner has very many */
 export async function createLogger(db: Db, logger: NewLogger): Promise<Logger> {
   await requireFreeName(db, logger.name);
+  await requireRoom(db, "logger", logger.userId);
   const created = await db
     .insertInto("logger")
     .values({

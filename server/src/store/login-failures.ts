@@ -40,15 +40,20 @@ export async function loginWait(
   return Math.max(0, ...waits.map(Math.ceil));
 }
 
-/** Counts a failed login of each subject, and forgets those of long ago. @param now Unix seconds */
+/**
+ * Counts a failed login of each subject, and forgets those of long ago.
+ *
+ * @param now Unix seconds
+ * @returns how many the first of them has had in a row
+ */
 export async function recordLoginFailure(
   db: Db,
   subjects: readonly Subject[],
   now: number,
-): Promise<void> {
+): Promise<number> {
   const at = new Date(now * 1000);
   await forgetBefore(db, new Date((now - forgotten_s) * 1000));
-  await db
+  const rows = await db
     .insertInto("login_failure")
     .values(
       subjects
@@ -62,7 +67,10 @@ export async function recordLoginFailure(
         last_at: at,
       }),
     )
+    .returning(["subject", "failures"])
     .execute();
+  const first = digest(subjects[0]!);
+  return rows.find(({ subject }) => subject === first)!.failures;
 }
 
 /** Forgets the failures of an account that has logged in. */

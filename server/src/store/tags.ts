@@ -3,6 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
 import { escapePattern } from "./cell-list.ts";
+import { requireRoom } from "./quota.ts";
 import { isVisibleTo, type Reader } from "./visibility.ts";
 
 /** A word that cells are found by. */
@@ -30,11 +31,12 @@ export interface NewTag {
 const tagNotFound = defineError("not_found", "tag_not_found", "Tag not found");
 const tagNameTaken = defineError("invalid", "tag_name_taken", "Tag with this name already exists");
 
-/** @returns its number. @throws KnownError when the name is taken, in whatever letter case */
+/** @returns its number. @throws KnownError when the name is taken, in whatever letter case, or its maker has very many */
 export async function createTag(
   db: Db,
   { name, description, creatorId, id, createdAt }: NewTag,
 ): Promise<number> {
+  await requireRoom(db, "tag", creatorId);
   const created = await db
     .insertInto("tag")
     .values({

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { FailureLog } from "../../src/auth/failure-log.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { listDeeds } from "../../src/store/audit.ts";
 import { findUserByEmail } from "../../src/store/users.ts";
 import { testDeps, useApi } from "../support/api.ts";
 import { Browser } from "../support/browser.ts";
+import { rowsAdded } from "../support/rows.ts";
 
 const api = useApi();
 const password = "a password of some length";
@@ -166,7 +168,9 @@ describe("POST /auth/login", () => {
     const wrong = await api.postJson("/api/auth/login", { email, password: `${password}!` });
     const unknown = await api.postJson("/api/auth/login", { email: "no@one.org", password });
     expect(wrong.statusCode).toBe(401);
-    expect(unknown.body).toBe(wrong.body);
+    const { request_id: one, ...said } = wrong.json<Record<string, unknown>>();
+    const { request_id: other, ...alike } = unknown.json<Record<string, unknown>>();
+    expect([alike, one === other]).toEqual([said, false]);
     expect(Object.keys(unknown.headers)).toEqual(Object.keys(wrong.headers));
     expect(wrong.cookies).toEqual([]);
   });
@@ -228,6 +232,37 @@ describe("guessing passwords", () => {
   });
 });
 
+describe("failed logins", () => {
+  it("are in the audit log: the 1st, 2nd, 4th … in a row, without what was typed", async () => {
+    const { email } = await registered();
+    const [latest] = await listDeeds(api.db, { limit: 1 });
+    for (let i = 1; i <= 5; i += 1) await guess(email, "192.0.2.7");
+    await guess("typed-by@mistake.example", "192.0.2.8");
+    const deeds = (await listDeeds(api.db, { limit: 9 })).filter(({ id }) => id > latest!.id);
+    const { id } = (await findUserByEmail(api.db, email))!;
+    const failed = { action: "fail_to_log_in", actor: "nobody", object_type: "user" };
+    expect(deeds.toReversed()).toMatchObject([
+      { ...failed, address: "192.0.2.7", object_id: id, details: { failures: 1 } },
+      { ...failed, object_id: id, details: { failures: 2 } },
+      { ...failed, object_id: id, details: { failures: 4 } },
+      { ...failed, address: "192.0.2.8", object_id: "unknown", details: { failures: 1 } },
+    ]);
+    expect(JSON.stringify(deeds)).not.toContain("mistake");
+  });
+
+  it("fill it with no more than a thousand rows an hour", async () => {
+    const log = new FailureLog(api.db);
+    const visit = { now: api.now, address: "192.0.2.9" };
+    const added = await rowsAdded(api.db, async () => {
+      for (let i = 0; i < 1010; i += 1) await log.note(undefined, 1, visit);
+    });
+    expect(added).toEqual({ audit: 1000 });
+    const later = { ...visit, now: api.now + 3600 };
+    const again = await rowsAdded(api.db, async () => await log.note(undefined, 1, later));
+    expect(again).toEqual({ audit: 1 });
+  });
+});
+
 describe("POST /auth/password", () => {
   const next = "another password, as long";
   it("changes it, and ends every other session with its tokens", async () => {
@@ -244,8 +279,8 @@ describe("POST /auth/password", () => {
     expect((await api.postJson("/api/auth/login", { email, password })).statusCode).toBe(401);
     const again = await api.postJson("/api/auth/login", { email, password: next });
     expect(again.statusCode).toBe(201);
-    const actions = (await listDeeds(api.db, { limit: 2 })).map(({ action }) => action);
-    expect(actions).toEqual(["log_in", "change_password"]);
+    const actions = (await listDeeds(api.db, { limit: 3 })).map(({ action }) => action);
+    expect(actions).toEqual(["log_in", "fail_to_log_in", "change_password"]);
   });
 
   it("needs the current one, and a good new one", async () => {

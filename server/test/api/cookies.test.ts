@@ -6,9 +6,14 @@ import { newUser } from "../support/users.ts";
 
 const api = useApi();
 
-async function refreshAt(publicUrl: string, headers: Record<string, string> = {}, url = "refresh") {
+async function refreshAt(
+  publicUrl: string,
+  headers: Record<string, string> = {},
+  url = "refresh",
+  corsOrigins: readonly string[] = [],
+) {
   const deps = testDeps(api.db, () => api.now);
-  const server = buildServer({ ...deps, settings: { ...deps.settings, publicUrl } });
+  const server = buildServer({ ...deps, settings: { ...deps.settings, publicUrl, corsOrigins } });
   const { id } = await newUser(api);
   const { token } = await createSession(api.db, id, api.now);
   const cookies = { "refresh-token": token };
@@ -31,6 +36,44 @@ describe("the refresh token's cookie", () => {
     expect(cookies).toMatchObject([
       { httpOnly: true, sameSite: "Lax", path: "/api/auth", maxAge: 86_400, secure: true },
     ]);
+  });
+});
+
+describe("a dashboard that is listed", () => {
+  const ours = "https://ents.example.org";
+  const dashboard = "https://dashboard.example.com";
+
+  it("on another site gets a cookie that browsers send from there, and may use it", async () => {
+    const headers = { origin: dashboard, "sec-fetch-site": "cross-site" };
+    const refreshed = await refreshAt(ours, headers, "refresh", [dashboard]);
+    expect(refreshed.statusCode).toBe(201);
+    expect(refreshed.cookies).toMatchObject([{ sameSite: "None", secure: true, httpOnly: true }]);
+    expect((await refreshAt(ours, headers, "logout", [dashboard])).statusCode).toBe(204);
+  });
+
+  it("doesn't open the door to the pages of others, nor to what isn't a page's own request", async () => {
+    for (const headers of [
+      { origin: "https://evil.example", "sec-fetch-site": "cross-site" },
+      { origin: "http://dashboard.example.com" },
+      { "sec-fetch-site": "cross-site", "sec-fetch-dest": "image" },
+      { "sec-fetch-site": "cross-site", referer: `${dashboard}/` },
+      { referer: "https://evil.example/" },
+    ])
+      for (const url of ["refresh", "logout"]) {
+        const answer = await refreshAt(ours, headers, url, [dashboard]);
+        expect(answer.json()).toMatchObject({ status: 403, code: "foreign_origin" });
+        expect(answer.cookies).toEqual([]);
+      }
+  });
+
+  it.each([
+    ["http://localhost:8000", "http://localhost:3000"],
+    ["http://192.0.2.7:8000", "http://192.0.2.8:3000"],
+    ["https://ents.example.org", "https://ents.example.org:8443"],
+  ])("keeps the cookie strict at %s, for %s", async (publicUrl, origin) => {
+    const headers = { origin, "sec-fetch-site": "same-site" };
+    const { cookies, statusCode } = await refreshAt(publicUrl, headers, "refresh", [origin]);
+    expect([statusCode, cookies[0]?.sameSite]).toEqual([201, "Lax"]);
   });
 });
 

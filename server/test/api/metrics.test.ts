@@ -44,6 +44,7 @@ describe("GET /metrics", () => {
       "ents_quarantine_bytes 0",
       "ents_quarantine_evicted_total 0",
       "ents_queue_up 1",
+      "ents_http_requests_in_flight 1",
       "ents_database_up 1",
     ]);
   });

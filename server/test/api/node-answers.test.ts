@@ -7,7 +7,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Db } from "../../src/db/connect.ts";
 import { ResponseSchema } from "../../src/ingest/codecs/proto/measurement_pb.js";
-import { buildServer, defaultLimits } from "../../src/resources/server.ts";
+import { buildServer } from "../../src/resources/server.ts";
 import { createCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { testDeps, useApi } from "../support/api.ts";
@@ -30,7 +30,10 @@ import { newUser } from "../support/users.ts";
 const room = 222;
 
 const api = useApi();
-const impatient = useApi({ ...defaultLimits, requestTimeout_ms: 200 });
+const impatient = useApi({
+  requestTimeout_ms: 200,
+  headersTimeout_ms: 200,
+});
 const broken = useApi();
 let away: { app: FastifyInstance; db: Db };
 const cells = { open: 0, key: 0, own: 0, unknown: 4_294_967_295 };

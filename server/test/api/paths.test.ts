@@ -60,7 +60,12 @@ describe("a path or a method that there is not", () => {
 
   it("says which methods there are", async () => {
     const answer = await api.inject({ method: "DELETE", url: "/api/sensor/" });
-    expect(String(answer.headers.allow).split(", ").sort()).toEqual(["GET", "HEAD", "POST"]);
+    expect(String(answer.headers.allow).split(", ").sort()).toEqual([
+      "GET",
+      "HEAD",
+      "OPTIONS",
+      "POST",
+    ]);
   });
 });
 

@@ -29,6 +29,7 @@ describe("GET /readyz", () => {
     expect(response.json()).toEqual({
       status: "ready",
       database: "up",
+      migrations: "applied",
       queue: "up",
       journal: empty,
     });
@@ -43,10 +44,19 @@ describe("GET /readyz", () => {
     expect(response.json()).toEqual({
       status: "journaling",
       database: "away",
+      migrations: "applied",
       queue: "up",
       journal: empty,
     });
     expectRoom(await askAsNode(app));
+  });
+
+  it("isn't ready while the database hasn't the form that is needed", async () => {
+    const app = buildServer({ ...testDeps(api.db, () => api.now), isMigrated: () => false });
+    closers.push(async () => await app.close());
+    const { statusCode, json } = await app.inject("/readyz");
+    expect(statusCode).toBe(503);
+    expect(json()).toMatchObject({ status: "journaling", database: "up", migrations: "pending" });
   });
 
   it("says what the journal holds, whether or not the database is back", async () => {
@@ -59,7 +69,7 @@ describe("GET /readyz", () => {
     const { statusCode, json } = await app.inject("/readyz");
     expect(statusCode).toBe(200);
     const held = { uploads: 2, bytes: journal.depth().bytes };
-    expect(json()).toEqual({ status: "ready", database: "up", queue: "up", journal: held });
+    expect(json()).toMatchObject({ status: "ready", database: "up", journal: held });
     await journal.drain(async () => {});
     expect((await app.inject("/readyz")).json()).toMatchObject({ journal: empty });
   });
@@ -119,6 +129,18 @@ describe("GET /readyz", () => {
     expectRoom(await askAsNode(app));
     const { body } = await app.inject("/metrics");
     expect(body).toMatch(new RegExp(`^ents_journal_aside_bytes ${journal.aside().bytes}$`, "m"));
+  });
+});
+
+describe("GET /healthz", () => {
+  it("says that the process is alive, without a look at the database", async () => {
+    const { url, sockets } = await hangingDatabase();
+    const { statusCode, json, headers } = await serverOf(connect(url, silentLog)).inject(
+      "/healthz",
+    );
+    expect([statusCode, json()]).toEqual([200, { status: "alive" }]);
+    expect(sockets).toEqual([]);
+    expect(headers).not.toHaveProperty("content-security-policy");
   });
 });
 

@@ -153,6 +153,8 @@ export class Product {
   #environment(): NodeJS.ProcessEnv {
     const { DATABASE_URL: _, ...env } = process.env;
     const external = this.#externalUrl && { DATABASE_URL: this.#externalUrl };
-    return { ...env, ...external, DATA_DIR: this.directory, PORT: "0", LOG_LEVEL: "silent" };
+    // All of it is of one address.
+    const settings = { PORT: "0", LOG_LEVEL: "silent", RATE_LIMIT: "off" };
+    return { ...env, ...external, ...settings, DATA_DIR: this.directory };
   }
 }

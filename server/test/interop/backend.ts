@@ -36,6 +36,8 @@ export function useBackend(): Backend {
     HOST: "localhost",
     DATA_DIR: directory,
     LOG_LEVEL: "error",
+    // All of it is of one address.
+    RATE_LIMIT: "off",
     DEFAULT_UPLOAD_POLICY: "open",
   });
   const backend: Backend = {

@@ -8,8 +8,9 @@ import { QuarantineKeeper } from "../../src/ingest/quarantine-keeper.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { KnownError } from "../../src/lib/errors.ts";
 import type { ServerDeps } from "../../src/resources/deps.ts";
+import { defaultLimits, type ServerLimits } from "../../src/resources/limits.ts";
 import { identifySender } from "../../src/resources/sender.ts";
-import { buildServer, type ServerLimits } from "../../src/resources/server.ts";
+import { buildServer } from "../../src/resources/server.ts";
 import type { Bell } from "../../src/tasks/bell.ts";
 import { openKinds } from "../../src/tasks/kinds.ts";
 import { useDatabase } from "./database.ts";
@@ -54,6 +55,8 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     settings: {
       publicUrl: "http://localhost:8000",
       trustProxy: false,
+      corsOrigins: [],
+      requestsPerMinute: undefined,
       registrationOpen: true,
       defaultUploadPolicy: "key",
       metricsToken: undefined,
@@ -121,7 +124,7 @@ export function testIngest(
  * @param others what it is to have instead of what it has in other tests, made when it begins
  */
 export function useApi(
-  limits?: ServerLimits,
+  limits: Partial<ServerLimits> = {},
   others: (usual: ServerDeps) => Partial<ServerDeps> | Promise<Partial<ServerDeps>> = () => ({}),
 ): TestApi {
   const database = useDatabase();
@@ -153,7 +156,7 @@ export function useApi(
   };
   beforeAll(async () => {
     const usual = testDeps(database.db, () => api.now);
-    app = buildServer({ ...usual, ...(await others(usual)) }, limits);
+    app = buildServer({ ...usual, ...(await others(usual)) }, { ...defaultLimits, ...limits });
     await app.ready();
   });
   afterAll(async () => {

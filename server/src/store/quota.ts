@@ -1,0 +1,37 @@
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import { defineError } from "../lib/errors.ts";
+
+/** What one account may have. */
+const most = { cell: 10_000, logger: 10_000, tag: 1_000 } as const;
+const owners = { cell: "user_id", logger: "user_id", tag: "created_by" } as const;
+
+const tooMany = {
+  cell: defineError("conflict", "too_many_cells", "You have {most} cells, and may have no more"),
+  logger: defineError(
+    "conflict",
+    "too_many_loggers",
+    "You have {most} loggers, and may have no more",
+  ),
+  tag: defineError("conflict", "too_many_tags", "You have made {most} tags, and may make no more"),
+};
+
+/**
+ * Makes sure that an account may have one more, until the transaction ends. What is nobody's isn't counted.
+ *
+ * @throws KnownError (409) when it has as many as it may
+ */
+export async function requireRoom(
+  transaction: Db,
+  table: keyof typeof most,
+  ownerId: string | null | undefined,
+): Promise<void> {
+  if (!ownerId) return;
+  // Those that one account makes at the same time are counted one after the other.
+  await sql`select from account where id = ${ownerId} for no key update`.execute(transaction);
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from ${sql.table(table)} where ${sql.ref(owners[table])} = ${ownerId}`.execute(
+    transaction,
+  );
+  if (rows[0]!.count >= most[table]) throw tooMany[table]({ most: most[table] });
+}
