@@ -144,20 +144,20 @@ describe("connections", () => {
     const host = ownAddress()!;
     for (const isProxy of [false, true]) {
       const server = await listen({ connections: 9, connectionsPerAddress: 2 }, () => isProxy);
-      const { port } = server.address() as AddressInfo;
+      const to = { port: (server.address() as AddressInfo).port, host };
       const open = await Promise.all(
         [1, 2, 3].map(async () => {
-          const socket = connect({ port, host }).on("error", () => {});
+          const socket = connect(to).on("error", () => {});
           await once(socket, "connect");
           return socket.resume();
         }),
       );
       const left = () => open.filter(({ closed }) => !closed).length;
       await expect.poll(left).toBe(isProxy ? 3 : 2);
-      const here = await fetch(`http://127.0.0.1:${port}/`);
+      const here = await fetch(`http://127.0.0.1:${to.port}/`);
       expect(here.status).toBe(200);
       for (const socket of open) socket.destroy();
-      await expect.poll(async () => (await fetch(`http://${host}:${port}/`)).status).toBe(200);
+      await expect.poll(async () => (await fetch(`http://${host}:${to.port}/`)).status).toBe(200);
       server.closeAllConnections();
       server.close();
     }
