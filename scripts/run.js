@@ -38,6 +38,8 @@ function install() {
     console.error("npm ci failed; the lines above say why. Mend that and run the command again.");
     process.exit(1);
   }
+  // npm 9 loses the link to our Node.js as it drops the packages of other platforms, and makes it now.
+  if (!existsSync(pinnedNode)) spawnSync("npm", ["rebuild"], { cwd: root, stdio: "ignore" });
   writeFileSync(stamp, wanted);
 }
 

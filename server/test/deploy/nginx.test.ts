@@ -83,8 +83,7 @@ const v2 = () => formats["version 2"]({ cellId }).payload;
 const nodes: Readonly<Record<string, () => Buffer>> = {
   "GET /api/": () => asNode("GET /api/"),
   "an upload in version 1": () => asNode("POST /api/sensor/", v1(), octets),
-  "an upload in version 2": () =>
-    asNode("POST /api/sensor", v2(), `${octets}SensorVersion: 2\r\n`),
+  "an upload in version 2": () => asNode("POST /api/sensor", v2(), `${octets}SensorVersion: 2\r\n`),
   "an upload with two slashes": () => asNode("POST /api//sensor/", v1(), octets),
   "an upload by its key": () => asNode("POST /u/abcdefghijklmnopqrstuv", v1(), octets),
 };
@@ -158,13 +157,28 @@ describe.skipIf(!hasNginx)("deploy/nginx.conf (skipped without nginx)", () => {
   });
 
   it("tells the API who asks, whatever they say themselves", async () => {
-    const lies = { "X-Forwarded-For": "6.6.6.6", Forwarded: "for=6.6.6.6", "X-Forwarded-Host": "evil" };
-    const { body } = await overTls(tls.telling, { path: "/", headers: { ...lies, host: "ents:1" } });
+    const lies = {
+      "X-Forwarded-For": "6.6.6.6",
+      Forwarded: "for=6.6.6.6",
+      "X-Forwarded-Host": "evil",
+    };
+    const { body } = await overTls(tls.telling, {
+      path: "/",
+      headers: { ...lies, host: "ents:1" },
+    });
     const told = JSON.parse(body) as Record<string, string>;
-    expect(told).toMatchObject({ "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "https", host: "ents:1" });
+    expect(told).toMatchObject({
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-proto": "https",
+      host: "ents:1",
+    });
     expect(Object.keys(told)).not.toEqual(expect.arrayContaining(["forwarded"]));
     expect(Object.keys(told)).not.toEqual(expect.arrayContaining(["x-forwarded-host"]));
-    const plain = asNode("GET /api/", undefined, "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n");
+    const plain = asNode(
+      "GET /api/",
+      undefined,
+      "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n",
+    );
     const connection = new RawConnection(behind.telling);
     connection.send(plain);
     expect(String((await connection.answer()).body)).not.toContain("6.6.6.6");
@@ -184,7 +198,13 @@ describe.skipIf(!hasNginx)("deploy/nginx.conf (skipped without nginx)", () => {
 });
 
 async function overTls(port: number, options: RequestOptions, payload?: Buffer) {
-  const request = requestTls({ port, host: "127.0.0.1", rejectUnauthorized: false, agent: false, ...options });
+  const request = requestTls({
+    port,
+    host: "127.0.0.1",
+    rejectUnauthorized: false,
+    agent: false,
+    ...options,
+  });
   return await new Promise<{ status: number; body: string }>((resolve, reject) => {
     request.on("error", reject);
     request.on("upgrade", ({ statusCode = 0 }, socket) => {

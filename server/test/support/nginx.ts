@@ -8,13 +8,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const site = readFileSync(new URL("../../../deploy/nginx.conf", import.meta.url), "utf8");
+// Debian has it where only root looks.
+const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin` };
 const programs = [
   ["nginx", "-v"],
   ["openssl", "version"],
 ] as const;
 
 /** Whether this machine has an nginx to try things on. */
-export const hasNginx = programs.every(([program, ask]) => !spawnSync(program, [ask]).error);
+export const hasNginx = programs.every(
+  ([program, ask]) => !spawnSync(program, [ask], { env }).error,
+);
 
 export interface TestNginx {
   readonly http: number;
@@ -31,9 +35,11 @@ export async function startNginx(backend: number): Promise<TestNginx> {
   await writeFile(join(directory, "nginx.conf"), around(directory));
   const child = spawn("nginx", ["-p", directory, "-c", "nginx.conf", "-e", "error.log"], {
     stdio: "ignore",
+    env,
   });
   while (!(await listens(http))) {
-    if (child.exitCode !== null) throw new Error(await readFile(join(directory, "error.log"), "utf8"));
+    if (child.exitCode !== null)
+      throw new Error(await readFile(join(directory, "error.log"), "utf8"));
     await sleep(20);
   }
   const stop = async (): Promise<void> => {
