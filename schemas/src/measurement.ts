@@ -72,6 +72,26 @@ export const measurementTypes: Readonly<Record<string, readonly MeasurementField
   ],
 };
 
+/** A field of a version-1 measurement, and of which type it is. */
+export interface TypedField extends MeasurementField {
+  readonly type: string;
+}
+
+const fieldsByStream = new Map(
+  Object.entries(measurementTypes).flatMap(([type, fields]) =>
+    fields.map((field): [string, TypedField] => [streamKey(field.stream), { ...field, type }]),
+  ),
+);
+
+function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
+  return `${name}\0${measurement}`;
+}
+
+/** The version-1 field that a stream is filled by, if there is one. */
+export function findField(stream: Pick<Stream, "name" | "measurement">): TypedField | undefined {
+  return fieldsByStream.get(streamKey(stream));
+}
+
 /** The fields of a version-1 measurement, if the type is one. */
 export function findMeasurementType(type: string): readonly MeasurementField[] | undefined {
   return Object.hasOwn(measurementTypes, type) ? measurementTypes[type] : undefined;

@@ -69,6 +69,21 @@ export interface DirectoryTable {
   version: number;
 }
 
+export interface ArrivalTable {
+  xid: Generated<string>;
+  id: Generated<number>;
+  stored_at: Generated<Date>;
+  sensor_ids: number[];
+  instants: number[];
+  messages: number[] | null;
+}
+
+export interface ArrivalLogTable {
+  log: number;
+  forgotten_xid: string;
+  forgotten_id: number;
+}
+
 export interface LoggerSightingTable {
   logger_id: number;
   cell_id: number;
@@ -271,6 +286,8 @@ export interface Tables {
   rollup_hour: RollupTable;
   rollup_day: RollupTable;
   directory: DirectoryTable;
+  arrival: ArrivalTable;
+  arrival_log: ArrivalLogTable;
   logger_sighting: LoggerSightingTable;
   quarantine: QuarantineTable;
   account: AccountTable;

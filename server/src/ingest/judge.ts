@@ -1,7 +1,7 @@
 import { isSameStream, sensorType } from "@ents-backend/schemas/sensor";
 import type { Cell } from "../store/cells.ts";
 import type { Logger } from "../store/loggers.ts";
-import type { NewReading } from "../timeseries/write.ts";
+import type { Message, NewReading } from "../timeseries/write.ts";
 import { describeReference, type Directory } from "./directory.ts";
 import {
   findOrCreateCells,
@@ -108,6 +108,7 @@ function toReadings(
     const registered = loggers.find(reference);
     const loggerId = registered?.id ?? numberOf(reference);
     const { id: cellId } = cells.find(cell)!;
+    const message = values.length > 1 ? toMessage(values, registered) : undefined;
     return values.map((value) => ({
       cellId,
       stream: value.stream,
@@ -116,8 +117,16 @@ function toReadings(
       value: normalise(value, registered),
       receivedAt,
       loggerId,
+      message,
     }));
   });
+}
+
+/** Version 2 has one value in each measurement: what has several is announced in the form of version 1. */
+function toMessage(values: readonly Value[], logger: Logger | undefined): Message {
+  const isFraction = (value: Value): boolean =>
+    Number.isFinite(value.value) && normalise(value, logger) !== value.value;
+  return { hasFraction: values.some(isFraction) };
 }
 
 /** A probe that isn't plugged in reads as NaN or infinite: that is a reading without a value. */

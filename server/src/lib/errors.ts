@@ -6,6 +6,7 @@ export type ErrorKind =
   | "not_found"
   | "method_not_allowed"
   | "conflict"
+  | "gone"
   | "too_large"
   | "range_not_satisfiable"
   | "unsupported_media_type"

@@ -1,7 +1,7 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream } from "@ents-backend/schemas/sensor";
 import type { SensorIds, WantedSensor } from "./sensors.ts";
-import type { NewReading } from "./write.ts";
+import type { Message, NewReading } from "./write.ts";
 
 /** Readings as the database takes them. */
 export interface Batch {
@@ -24,6 +24,8 @@ export interface Row {
   /** Unix seconds. */
   readonly receivedAt: number;
   readonly loggerId: number | null;
+  /** Which message of the batch it came in, from 1; negative where that has a fraction; undefined: in none. */
+  readonly message?: number | undefined;
 }
 
 /** An instant of a cell that a voltage or a current came for. */
@@ -54,8 +56,9 @@ export async function prepare(
   const ids = await sensors.ensure([...readings, ...halves.map(toPower)]);
   const order = orderByKey(ids, readings);
   const instants = instantsOf(halves, ids.slice(readings.length), sensors);
+  const numberOf = messageNumbers();
   return {
-    rows: order.map((at) => toRow(readings[at]!, ids[at]!)),
+    rows: order.map((at) => toRow(readings[at]!, ids[at]!, numberOf)),
     order,
     instants,
     halvesAreAlone: instants.some(({ voltage, current }) => !voltage || !current),
@@ -63,8 +66,22 @@ export async function prepare(
   };
 }
 
-function toRow({ ts, value, receivedAt, loggerId }: NewReading, sensorId: number): Row {
-  return { sensorId, ts, value, receivedAt, loggerId };
+function toRow(
+  { ts, value, receivedAt, loggerId, message }: NewReading,
+  sensorId: number,
+  numberOf: (message: Message) => number,
+): Row {
+  return { sensorId, ts, value, receivedAt, loggerId, message: message && numberOf(message) };
+}
+
+/** @returns what gives each message its number when it is first met */
+function messageNumbers(): (message: Message) => number {
+  const numbers = new Map<Message, number>();
+  return (message) => {
+    const number = numbers.get(message) ?? numbers.size + 1;
+    numbers.set(message, number);
+    return message.hasFraction ? -number : number;
+  };
 }
 
 function isHalfOfPower({ stream }: NewReading): boolean {

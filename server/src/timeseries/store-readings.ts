@@ -29,7 +29,7 @@ export async function addReadings(
   );
   const { rows: answers } = await sql<{ stale: boolean }>`
     select stale from add_readings(${version ?? null}, ${columnsOf(all)},
-      ${sumsOf(sumUp(all, hour_s))}, ${sumsOf(sumUp(all, day_s))}, ${sightingsOf(sightings)})`.execute(
+      ${sumsOf(sumUp(all, hour_s))}, ${sumsOf(sumUp(all, day_s))}, ${sightingsOf(sightings)}, ${messagesOf(all)})`.execute(
     db,
   );
   checkFresh(answers[0]!);
@@ -53,7 +53,7 @@ export async function storeReadings(
       ${int4s(instants, ({ powerId }) => powerId)}, ${float8s(instants, ({ ts }) => ts)},
       ${int4s(instants, ({ voltageId }) => voltageId)}, ${int4s(instants, ({ currentId }) => currentId)},
       ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${int4s(lone, ({ powerId }) => powerId)},
-      ${sightingsOf(sightings)})`.execute(db);
+      ${sightingsOf(sightings)}, ${messagesOf(rows)})`.execute(db);
   checkFresh(answers[0]!);
   return answers[0]!;
 }
@@ -90,4 +90,10 @@ function sightingsOf(sightings: readonly Sighting[]) {
     int4s(sightings, ({ cellId }) => cellId),
     float8s(sightings, ({ receivedAt }) => receivedAt),
   ]);
+}
+
+/** Most batches have no message of several values. */
+function messagesOf(rows: readonly Row[]): Buffer | null {
+  if (rows.every(({ message }) => message === undefined)) return null;
+  return int4s(rows, ({ message }) => message ?? 0);
 }

@@ -18,6 +18,14 @@ export interface NewReading {
   /** Unix seconds, by the server's clock. */
   readonly receivedAt: number;
   readonly loggerId: number | null;
+  /** The same object for all that came as one, and are to be announced as one; undefined: it came by itself. */
+  readonly message?: Message | undefined;
+}
+
+/** A message of several values, as version 1 sends them. */
+export interface Message {
+  /** Whether its volumetric water content came as a fraction, and not in percent, in which it is stored. */
+  readonly hasFraction: boolean;
 }
 
 /** How many of the readings were new, were there already, or had another value for their instant. */
