@@ -37,6 +37,7 @@ const Environment = Type.Object({
   IMPORT_MAX_MB: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 2048 }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  LIVE_PER_ADDRESS: Type.Integer({ minimum: 1, default: 100 }),
   OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
   OIDC_CLIENT_ID: Type.Optional(Type.String()),
   OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
@@ -112,6 +113,8 @@ export interface Config {
   readonly jwtSecret: string | undefined;
   /** Who shows it may read the metrics. Undefined: who is on this machine may. */
   readonly metricsToken: string | undefined;
+  /** Live connections that one address has at most. */
+  readonly livePerAddress: number;
   /** Undefined: users log in with passwords only. */
   readonly provider: ProviderConfig | undefined;
   /** Undefined: loggers are not registered on The Things Stack. */
@@ -167,6 +170,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     importMax_bytes: values.IMPORT_MAX_MB * 1_000_000,
     jwtSecret: values.JWT_SECRET,
     metricsToken: values.METRICS_TOKEN,
+    livePerAddress: values.LIVE_PER_ADDRESS,
     provider: toProvider(values, values.OAUTH_REDIRECT_URI ?? `${publicUrl}/auth/callback`),
     ttn: toTtn(values),
   });

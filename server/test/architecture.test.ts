@@ -13,6 +13,7 @@ const shelves: readonly (readonly string[])[] = [
   ["store", "timeseries", "ttn"],
   ["ingest", "auth", "exports"],
   ["tasks"],
+  ["streaming"],
   ["resources"],
   ["app"],
   ["cli"],

@@ -81,6 +81,12 @@ export function openMetrics() {
       "status",
     ),
     httpInFlight: gauge("ents_http_requests_in_flight", "Requests that are being answered."),
+    liveConnections: gauge("ents_live_connections", "Connections that listen to what is stored."),
+    liveEvents: counter("ents_live_events_total", "Events that were told to those who listen."),
+    liveMerged: counter(
+      "ents_live_merged_total",
+      "Measurements that were too many to be told one by one, for each who listens.",
+    ),
     databaseUp: gauge("ents_database_up", "Whether the database answers: 1 or 0."),
   };
   // A series that begins with its first count hides that count from those who look at differences.

@@ -9,6 +9,7 @@ import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { Bell } from "../tasks/bell.ts";
 import type { Kinds } from "../tasks/kind.ts";
+import type { LiveSettings } from "../streaming/live.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
 import type { ReadyzDeps } from "./readyz.ts";
@@ -37,7 +38,7 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly ttn: TtnClient | undefined;
 }
 
-export interface ServerSettings {
+export interface ServerSettings extends LiveSettings {
   /** http://host:port or https://host, as the world sees us, without a slash at its end. */
   readonly publicUrl: string;
   /** Proxies that are believed in whom they answer for: their addresses. */

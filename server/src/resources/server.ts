@@ -27,8 +27,11 @@ import { readForms } from "./form.ts";
 import { health } from "./health.ts";
 import { imports } from "./imports.ts";
 import { healthz } from "./healthz.ts";
+import { isForSockets } from "../streaming/sockets.ts";
+import { Live } from "../streaming/live.ts";
 import { keys } from "./keys.ts";
 import { defaultLimits, toOptions, type ServerLimits } from "./limits.ts";
+import { live } from "./live.ts";
 import { loggers } from "./loggers.ts";
 import { answerOtherMethods, collectRoutes } from "./methods.ts";
 import { describeRoutes, openapi } from "./openapi.ts";
@@ -43,6 +46,7 @@ import { readings } from "./readings.ts";
 import { nameRequests } from "./request-id.ts";
 import { headersOf, secureAnswer, secureAnswers } from "./security-headers.ts";
 import { sensor } from "./sensor.ts";
+import { since } from "./since.ts";
 import { session } from "./session.ts";
 import { limitArrival } from "./slow-requests.ts";
 import { tags } from "./tags.ts";
@@ -69,6 +73,7 @@ export function buildServer(
 ): FastifyInstance {
   const lastAnswers: LastAnswers = new WeakMap();
   const isProxy = readAddresses(deps.settings.trustProxy);
+  const options = toOptions(limits);
   const app = fastify({
     loggerInstance: deps.logger,
     logController: new LogController({
@@ -77,7 +82,9 @@ export function buildServer(
     }),
     genReqId: nameRequests(isProxy),
     trustProxy: deps.settings.trustProxy,
-    ...toOptions(limits),
+    ...options,
+    // All else that asks for another protocol is answered in this one.
+    http: { ...options.http, shouldUpgradeCallback: isForSockets },
     routerOptions: {
       // Clients join a base that ends in a slash with a path that begins with one, and forget the last one.
       ignoreTrailingSlash: true,
@@ -112,16 +119,26 @@ export function buildServer(
   });
   describeRoutes(app, deps.settings.publicUrl);
   const routes = collectRoutes(app);
-  app.register(registerResources, { prefix: "/api", deps });
+  const channel = openLive(app, deps);
+  app.register(registerResources, { prefix: "/api", deps, channel });
   app.register(uploadByKey, { deps });
   app.register(registerOperation, { deps });
   app.register(answerOtherMethods, { routes });
   return app;
 }
 
+/** The live channel begins and ends with the server. */
+function openLive(app: FastifyInstance, deps: ServerDeps): Live {
+  const channel = new Live(deps);
+  channel.attach(app.server);
+  app.addHook("onReady", async () => channel.start());
+  app.addHook("preClose", async () => await channel.close());
+  return channel;
+}
+
 async function registerResources(
   app: FastifyInstance,
-  { deps }: { deps: ServerDeps },
+  { deps, channel }: { deps: ServerDeps; channel: Live },
 ): Promise<void> {
   refuseNodes(app);
   identifyCallers(app, deps, await openRateLimit(app, deps));
@@ -143,6 +160,8 @@ async function registerResources(
   app.register(teros, { deps });
   app.register(readings, { deps });
   app.register(exportCsv, { deps });
+  app.register(since, { deps });
+  app.register(live, { channel });
   app.register(cells, { deps });
   app.register(cellTags, { deps });
   app.register(cellUsers, { deps });

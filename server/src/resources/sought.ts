@@ -9,7 +9,7 @@ const most = { cells: 100, sensors: 100 } as const;
 const cellsInvalid = defineError(
   "invalid",
   "cells_invalid",
-  "cells must be numbers of cells with commas between them, 100 at most",
+  "cells must be numbers of cells with commas between them, {most} at most",
 );
 const tooManySensors = defineError(
   "invalid",
@@ -37,9 +37,7 @@ export async function findSought(
   { cells, sensors }: { readonly cells: string; readonly sensors?: string },
 ): Promise<Sought[]> {
   const names = sensors === undefined ? undefined : parseNames(sensors);
-  // Numbers that no cell can have are answered like any cell that there isn't.
-  const asked = parseCells(cells).filter((id) => id < 2 ** 31);
-  const cellIds = await listReadable(db, caller, asked);
+  const cellIds = await listReadable(db, caller, parsePossibleCells(cells));
   const named = await listNamed(reads, cellIds, names);
   return named.map(({ id, cell_id, called: name, unit }) => ({ id, cell_id, name, unit }));
 }
@@ -49,11 +47,16 @@ export async function findSought(
  *
  * @throws KnownError when they can't be read, or are too many
  */
-export function parseCells(text: string): number[] {
+export function parseCells(text: string, mostOfThem: number = most.cells): number[] {
   const parts = listOf(text);
-  if (parts.length > most.cells || !parts.every((part) => /^\d{1,15}$/.test(part)))
-    throw cellsInvalid();
+  if (parts.length > mostOfThem || !parts.every((part) => /^\d{1,15}$/.test(part)))
+    throw cellsInvalid({ most: mostOfThem });
   return parts.map(Number);
+}
+
+/** The same without those that no cell can have, which are answered like any cell that there isn't. */
+export function parsePossibleCells(text: string, mostOfThem?: number): number[] {
+  return parseCells(text, mostOfThem).filter((id) => id < 2 ** 31);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { defineError } from "../lib/errors.ts";
+import { defineError, KnownError } from "../lib/errors.ts";
 
 /**
  * A place in the log of what was stored: behind some of its readings, and before all others. Places are in the order
@@ -47,24 +47,27 @@ export interface LogPart {
   readonly isWhole: boolean;
 }
 
-export const cursorGone = defineError(
+const cursorGone = defineError(
   "gone",
   "cursor_gone",
   "What came after this cursor is no longer known: read it from /api/readings, and begin anew without a cursor",
 );
 
+/** Whether the log doesn't reach back to where someone was. */
+export function isCursorGone(error: unknown): error is KnownError {
+  return error instanceof KnownError && error.kind === "gone";
+}
+
 /** What one part looks at in the log, whosever it is. */
 const most = { rows: 500, keys: 20_000 } as const;
 
 /** The oldest transaction that is under way: all before it are over, and their rows are seen by whoever asks now. */
-const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
+const safeEnd = sql`pg_snapshot_xmin(pg_current_snapshot())`;
 
 /** The end of the log: nothing that is not yet behind it comes before it. */
 export async function findLogEnd(db: Db): Promise<Place> {
   const { rows } = await sql<Pick<Place, "log" | "xid">>`
-    select log, ${horizon}::text::bigint as xid from arrival_log`.execute(
-    db,
-  );
+    select log, ${safeEnd}::text::bigint as xid from arrival_log`.execute(db);
   return { ...rows[0]!, id: 0, nth: 0 };
 }
 
@@ -76,7 +79,7 @@ export async function findNews(
   const { rows } = await sql<Head & { hasNews: boolean }>`
     with head as (${head(after)})
     select *, exists (
-      select from arrival where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${horizon}
+      select from arrival where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${safeEnd}
     ) as "hasNews"
     from head`.execute(db);
   const { log, horizon, hasNews } = check(rows[0]!);
@@ -92,7 +95,12 @@ export async function findNews(
  */
 export async function listArrivals(
   db: Db,
-  { after, upTo, cellIds, limit }: {
+  {
+    after,
+    upTo,
+    cellIds,
+    limit,
+  }: {
     readonly after: Place;
     readonly upTo?: Place | undefined;
     readonly cellIds: readonly number[];
@@ -107,7 +115,7 @@ export async function listArrivals(
           sum(cardinality(sensor_ids)) over (order by xid, id) - cardinality(sensor_ids) as keys_before
         from (
           select * from arrival
-          where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${horizon}
+          where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${safeEnd}
             ${upTo ? sql`and (xid, id) <= (${upTo.xid}::text::xid8, ${upTo.id})` : sql``}
           order by xid, id limit ${most.rows}
         ) as nearest
@@ -171,7 +179,7 @@ interface Found extends Omit<ArrivedReading, "place" | "inMessage" | "hasFractio
 /** What is known of the log as a whole, and whether it reaches back to a place. */
 function head({ log, xid, id }: Place) {
   return sql`
-    select log, ${horizon}::text::bigint as horizon,
+    select log, ${safeEnd}::text::bigint as horizon,
       log = ${log} and (forgotten_xid, forgotten_id) <= (${xid}::text::xid8, ${id}::bigint)
         and ${xid}::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) as "isKnown"
     from arrival_log`;
@@ -186,10 +194,7 @@ function isFound<Row extends object>(row: Row & Partial<Found>): row is Row & Fo
   return row.nth !== null;
 }
 
-function toReading(
-  { xid, id, nth, message, ...reading }: Found,
-  log: number,
-): ArrivedReading {
+function toReading({ xid, id, nth, message, ...reading }: Found, log: number): ArrivedReading {
   const { cellId, sensorId, name, measurement, unit, ts, value, receivedAt, loggerId } = reading;
   return {
     place: { log, xid, id, nth },
@@ -266,7 +271,7 @@ async function measureExcess(db: Db, most_bytes: number): Promise<number> {
 
 const weight = sql`(${row_bytes} + ${reading_bytes} * cardinality(sensor_ids))`;
 
-/** Deletes the oldest rows as far as they are too old or too many; those, too, that no transaction here has made. */
+/** Deletes the oldest rows as far as they are too old or too many. */
 async function forgetBatch(
   db: Db,
   age_s: number,

@@ -60,6 +60,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
       registrationOpen: true,
       defaultUploadPolicy: "key",
       metricsToken: undefined,
+      livePerAddress: 100,
       unplacedStatus: "4xx",
       resultTtl_s: 7 * 86_400,
       tasksPerUser: 5,

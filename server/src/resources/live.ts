@@ -1,0 +1,52 @@
+import type { Readable } from "node:stream";
+import { Cursor } from "@ents-backend/schemas/live-events";
+import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import type { FastifyReply } from "fastify";
+import { Type } from "typebox";
+import { mostCells } from "../streaming/admission.ts";
+import { parseCursor } from "../streaming/cursor.ts";
+import type { Live } from "../streaming/live.ts";
+import { credentialsOf } from "./caller.ts";
+import { parsePossibleCells } from "./sought.ts";
+
+const LiveQuery = Type.Object({
+  cells: Type.String({
+    maxLength: 12_000,
+    description: `Numbers of cells: 1,2; ${mostCells} at most. \`subscribed\` says which of them can't be read`,
+  }),
+  cursor: Type.Optional(Cursor),
+});
+
+const LiveHeaders = Type.Object({
+  "last-event-id": Type.Optional({ ...Cursor, description: "As `cursor`; browsers send it" }),
+});
+
+/** `/live?cells=`: what is stored in some cells, as it is stored, as Server-Sent Events. */
+export const live: FastifyPluginAsyncTypebox<{ channel: Live }> = async (app, { channel }) => {
+  const schema = {
+    description:
+      "Events: `subscribed`, then `measurement_received` for each stored measurement, `readings_merged` where " +
+      "they are too many to be told one by one, `cursor`, `subscribe_error`, `server_closing`; docs/live.md",
+    querystring: LiveQuery,
+    headers: LiveHeaders,
+    produces: ["text/event-stream"],
+    response: { 200: Type.String() },
+  };
+  app.get("/live", { schema, exposeHeadRoute: false }, async (request, reply) => {
+    const { query, headers, ip: address } = request;
+    const cursor = headers["last-event-id"] ?? query.cursor;
+    const stream = await channel.openStream({
+      shown: credentialsOf(request),
+      address,
+      cellIds: parsePossibleCells(query.cells, mostCells),
+      after: cursor === undefined ? undefined : parseCursor(cursor),
+    });
+    return sendEvents(reply, stream.body);
+  });
+};
+
+function sendEvents(reply: FastifyReply, events: Readable): FastifyReply {
+  // nginx would hold events back until it has a page of them.
+  reply.headers({ "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
+  return reply.type("text/event-stream; charset=utf-8").send(events);
+}

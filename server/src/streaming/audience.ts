@@ -1,0 +1,236 @@
+import type { Db } from "../db/connect.ts";
+import type { Metrics } from "../ingest/metrics.ts";
+import { every, type Repetition } from "../lib/every.ts";
+import type { KnownError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import {
+  comparePlaces,
+  findLogEnd,
+  findNews,
+  isCursorGone,
+  listArrivals,
+  type LogPart,
+  type Place,
+} from "../timeseries/arrivals.ts";
+import { formatCursor } from "./cursor.ts";
+import { toEvents } from "./events.ts";
+import { Followings, type Following, type Group } from "./followings.ts";
+import type { Channel, Listener } from "./listener.ts";
+import { arrange, cursorMessage, type Message } from "./merge.ts";
+
+export interface AudienceDeps {
+  readonly db: Db;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "liveEvents" | "liveMerged">;
+}
+
+/** How soon the log is looked at again. */
+const pause_ms = 50;
+/** How long those who are told at once wait for those who are behind. */
+const catchUp_ms = 100;
+/** Readings that one look at the log takes in. */
+const most = { together: 5000, behind: 1000 } as const;
+/** How many measurements of a cell one look tells of without merging them: as many as can be sent to all who listen. */
+const mostEvents = { atLeast: 20, atMost: 500, sent: 20_000 } as const;
+/** How often those who hear nothing are told where the log has come to, so that their cursor stays good. */
+const reminder_ms = 600_000;
+
+/**
+ * Tells everyone who listens what was stored in the cells that they follow: everything, once, in the order of the log.
+ *
+ * The log is looked at some times a second while anyone listens, and it is all that this process hears of others. Who
+ * has kept up is told at once with all others; who hasn't, or comes with a cursor, is told out of the log from there on,
+ * until they have caught up.
+ */
+export class Audience {
+  readonly #deps: AudienceDeps;
+  #channels: readonly Channel[] = [];
+  readonly #followings = new Followings();
+  /** Where those are who are told at once; undefined while nobody listens. */
+  #end: Place | undefined;
+  #turns: Repetition | undefined;
+  #reminded_ms = performance.now();
+  #fails = false;
+
+  constructor(deps: AudienceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Says by which channels those listen who are told at once. */
+  open(channels: readonly Channel[]): void {
+    this.#channels = channels;
+  }
+
+  start(): void {
+    this.#turns ??= every(
+      pause_ms,
+      (signal) => this.#turn(signal),
+      (error) => this.#complain(error),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#turns?.stop();
+  }
+
+  /**
+   * Has a listener follow some cells more.
+   *
+   * @param after from where on; undefined: from now on
+   * @param goesOn whether it still listens
+   * @returns from where it will be told
+   * @throws KnownError when the log doesn't reach back as far
+   */
+  async follow(
+    listener: Listener,
+    cellIds: readonly number[],
+    after: Place | undefined,
+    goesOn: () => boolean,
+  ): Promise<Place> {
+    const { db } = this.#deps;
+    if (after) await findNews(db, after);
+    const found = this.#end ?? (await findLogEnd(db));
+    const end = (this.#end ??= found);
+    const from = after ?? end;
+    if (goesOn()) this.#followings.add(listener, cellIds, from, end);
+    return from;
+  }
+
+  cellsOf(listener: Listener): ReadonlySet<number> {
+    return this.#followings.cellsOf(listener);
+  }
+
+  unfollow(listener: Listener, cellIds: readonly number[]): void {
+    this.#followings.remove(listener, cellIds);
+  }
+
+  /** To be called when a listener is gone. */
+  drop(listener: Listener): void {
+    this.#followings.drop(listener);
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    if (this.#followings.size === 0) {
+      this.#end = undefined;
+      return;
+    }
+    const before = (this.#end ??= await findLogEnd(this.#deps.db));
+    this.#followings.sort(before);
+    this.#remind(before);
+    const end = await this.#goOn(before);
+    const due_ms = performance.now() + catchUp_ms;
+    while (!signal.aborted && performance.now() < due_ms && (await this.#catchUp(end)));
+    this.#fails = false;
+  }
+
+  /** Tells what is new since `end` to those who are told at once. @returns where they are now */
+  async #goOn(end: Place): Promise<Place> {
+    const { db } = this.#deps;
+    try {
+      const news = await findNews(db, end);
+      if (!news.hasNews) this.#followings.pass(end, news.end);
+      const cellIds = this.#followings.joinedCells();
+      if (!news.hasNews || cellIds.length === 0) return (this.#end = news.end);
+      const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
+      this.#tellTogether(part, end);
+      // At once: who comes now must not be told again what was just told.
+      return (this.#end = part.next);
+    } catch (error) {
+      if (!isCursorGone(error)) throw error;
+      return await this.#beginAnew(error);
+    }
+  }
+
+  #tellTogether({ readings }: LogPart, since: Place): void {
+    const { liveEvents, liveMerged } = this.#deps.metrics;
+    const joined = (cellId: number): number =>
+      this.#channels.reduce((sum, channel) => sum + channel.countJoined(cellId), 0);
+    const mostOf = (cellId: number): number =>
+      clamp(Math.ceil(mostEvents.sent / joined(cellId)), mostEvents.atLeast, mostEvents.atMost);
+    const { messages, merged } = arrange(toEvents(readings), mostOf, formatCursor(since));
+    for (const { cellId, message } of messages) {
+      for (const channel of this.#channels) channel.tellAll(cellId, message);
+      liveEvents.inc(joined(cellId));
+    }
+    for (const [cellId, count] of merged) liveMerged.inc(count * joined(cellId));
+  }
+
+  /** Tells some of those who are behind what comes next. @returns whether there were any */
+  async #catchUp(end: Place): Promise<boolean> {
+    const group = this.#followings.nextGroup(end);
+    if (!group) return false;
+    const { behind: after, cellIds } = group;
+    try {
+      const limit = most.behind;
+      const part = await listArrivals(this.#deps.db, { after, upTo: end, cellIds, limit });
+      this.#eachOf(group, (listener, following) => {
+        this.#tellAlone(listener, following, part, after);
+        this.#followings.advance(listener, following, part.next);
+      });
+    } catch (error) {
+      if (!isCursorGone(error)) throw error;
+      this.#eachOf(group, (listener, following) => {
+        listener.tell(lossMessage(error));
+        this.#followings.advance(listener, following, end);
+      });
+    }
+    return true;
+  }
+
+  #eachOf(group: Group, act: (listener: Listener, following: Following) => void): void {
+    for (const listener of group.listeners) {
+      const following = this.#followings.find(listener, group);
+      if (following) act(listener, following);
+    }
+  }
+
+  #tellAlone(
+    listener: Listener,
+    { cells, floors }: Following,
+    { readings }: LogPart,
+    since: Place,
+  ): void {
+    const wanted = readings.filter(({ cellId, place }) => {
+      const floor = floors.get(cellId);
+      return cells.has(cellId) && !(floor && comparePlaces(place, floor) <= 0);
+    });
+    const { messages, merged } = arrange(
+      toEvents(wanted),
+      () => mostEvents.atMost,
+      formatCursor(since),
+    );
+    for (const { message } of messages) listener.tell(message);
+    this.#deps.metrics.liveEvents.inc(messages.length);
+    for (const count of merged.values()) this.#deps.metrics.liveMerged.inc(count);
+  }
+
+  /** Another database has taken this one's place, or nobody looked at the log for as long as it is kept. */
+  async #beginAnew(error: KnownError): Promise<Place> {
+    const end = await findLogEnd(this.#deps.db);
+    for (const listener of this.#followings) listener.tell(lossMessage(error));
+    this.#followings.moveAll(end);
+    return (this.#end = end);
+  }
+
+  #remind(end: Place): void {
+    const now_ms = performance.now();
+    if (now_ms - this.#reminded_ms < reminder_ms) return;
+    this.#reminded_ms = now_ms;
+    for (const listener of this.#followings.joined())
+      listener.tell(cursorMessage(formatCursor(end)));
+  }
+
+  #complain(error: unknown): void {
+    if (!this.#fails)
+      this.#deps.log.warn({ err: error }, "what is stored can't be told for now; it is told later");
+    this.#fails = true;
+  }
+}
+
+function lossMessage({ code, message }: KnownError): Message {
+  return { name: "subscribe_error", data: { code, message } };
+}
+
+function clamp(value: number, least: number, greatest: number): number {
+  return Math.min(greatest, Math.max(least, value));
+}

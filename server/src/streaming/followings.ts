@@ -1,0 +1,150 @@
+import { comparePlaces, type Place } from "../timeseries/arrivals.ts";
+import type { Listener } from "./listener.ts";
+
+/** What a listener follows, and how far it has come. */
+export interface Following {
+  readonly cells: Set<number>;
+  /** Undefined: it has joined those who are told at once; else it is behind them, and is told from here on. */
+  behind: Place | undefined;
+  /** Cells that are followed from a later place only. */
+  readonly floors: Map<number, Place>;
+}
+
+/** Listeners that are at the same place and follow the same cells: one look at the log is for all of them. */
+export interface Group {
+  readonly behind: Place;
+  readonly cellIds: readonly number[];
+  readonly listeners: readonly Listener[];
+}
+
+/** Who follows what. A listener that can't take more, or comes with a cursor, is a place in the log and nothing else. */
+export class Followings {
+  readonly #all = new Map<Listener, Following>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  cellsOf(listener: Listener): ReadonlySet<number> {
+    return this.#all.get(listener)?.cells ?? none;
+  }
+
+  /** Those who are told at once. */
+  joined(): Listener[] {
+    return [...this.#all].flatMap(([listener, { behind }]) => (behind ? [] : [listener]));
+  }
+
+  /** Cells that they follow. */
+  joinedCells(): number[] {
+    const cells = new Set<number>();
+    for (const following of this.#all.values())
+      if (!following.behind) for (const cellId of following.cells) cells.add(cellId);
+    return [...cells];
+  }
+
+  /** Has a listener follow some cells from a place on. @param end where those are who are told at once */
+  add(listener: Listener, cellIds: readonly number[], from: Place, end: Place): void {
+    const following = this.#all.get(listener) ?? {
+      cells: new Set(),
+      behind: end,
+      floors: new Map(),
+    };
+    this.#all.set(listener, following);
+    this.#fallBehind(listener, following, end);
+    const before = following.behind!;
+    for (const cellId of following.cells)
+      if (!following.floors.has(cellId)) following.floors.set(cellId, before);
+    for (const cellId of cellIds) {
+      if (following.cells.has(cellId)) continue;
+      following.cells.add(cellId);
+      following.floors.set(cellId, from);
+    }
+    if (comparePlaces(from, before) < 0) following.behind = from;
+  }
+
+  remove(listener: Listener, cellIds: readonly number[]): void {
+    const following = this.#all.get(listener);
+    if (!following) return;
+    listener.leave(cellIds);
+    for (const cellId of cellIds) {
+      following.cells.delete(cellId);
+      following.floors.delete(cellId);
+    }
+    if (following.cells.size === 0) this.#all.delete(listener);
+  }
+
+  drop(listener: Listener): void {
+    this.remove(listener, [...this.cellsOf(listener)]);
+  }
+
+  /** Those who can't take more fall behind; those who have come as far as the others join them. */
+  sort(end: Place): void {
+    for (const [listener, following] of this.#all) {
+      if (!following.behind) {
+        if (!listener.isReady()) this.#fallBehind(listener, following, end);
+      } else if (comparePlaces(following.behind, end) === 0 && listener.isReady()) {
+        following.behind = undefined;
+        following.floors.clear();
+        listener.join([...following.cells]);
+      }
+    }
+  }
+
+  /** Nothing was stored between two places: who waits at one is at the other as well. */
+  pass(from: Place, to: Place): void {
+    for (const following of this.#all.values())
+      if (following.behind && comparePlaces(following.behind, from) === 0) following.behind = to;
+  }
+
+  /** All of them are at another place from now on. */
+  moveAll(to: Place): void {
+    for (const [listener, following] of this.#all) {
+      this.#fallBehind(listener, following, to);
+      following.behind = to;
+      following.floors.clear();
+    }
+  }
+
+  /** Those who have waited longest of those who are behind and can take more. */
+  nextGroup(end: Place): Group | undefined {
+    let group: { behind: Place; cells: ReadonlySet<number>; listeners: Listener[] } | undefined;
+    for (const [listener, { behind, cells }] of this.#all) {
+      if (!behind || comparePlaces(behind, end) >= 0 || !listener.isReady()) continue;
+      if (!group) group = { behind, cells, listeners: [listener] };
+      else if (comparePlaces(behind, group.behind) === 0 && isSame(cells, group.cells))
+        group.listeners.push(listener);
+    }
+    return group && { ...group, cellIds: [...group.cells] };
+  }
+
+  /** A listener of a group, unless it has changed since. */
+  find(listener: Listener, { behind }: Group): Following | undefined {
+    const following = this.#all.get(listener);
+    return following?.behind && comparePlaces(following.behind, behind) === 0
+      ? following
+      : undefined;
+  }
+
+  /** Moves on a listener that was told up to a place; others come first next time. */
+  advance(listener: Listener, following: Following, to: Place): void {
+    following.behind = to;
+    this.#all.delete(listener);
+    this.#all.set(listener, following);
+  }
+
+  *[Symbol.iterator](): Generator<Listener> {
+    yield* this.#all.keys();
+  }
+
+  #fallBehind(listener: Listener, following: Following, end: Place): void {
+    if (following.behind) return;
+    following.behind = end;
+    listener.leave([...following.cells]);
+  }
+}
+
+const none: ReadonlySet<number> = new Set();
+
+function isSame(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {
+  return a.size === b.size && [...a].every((cellId) => b.has(cellId));
+}

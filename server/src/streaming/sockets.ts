@@ -1,0 +1,224 @@
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import { Server, type ExtendedError, type Socket } from "socket.io";
+import { KnownError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { refusalMessage, type Admission, type Guest, type Shown } from "./admission.ts";
+import { isApiKey } from "../auth/keys.ts";
+import type { Channel } from "./listener.ts";
+import type { Message } from "./merge.ts";
+import { parsePayload } from "./payload.ts";
+import type { Seats } from "./seats.ts";
+
+export interface SocketDeps {
+  readonly admission: Admission;
+  readonly seats: Seats;
+  readonly log: Log;
+  /** Pages that may ask by long polling; a WebSocket has no such rule. */
+  readonly origins: readonly string[];
+  /** The network address that a request comes from. */
+  readonly addressOf: (request: IncomingMessage) => string;
+}
+
+type Names = Record<string, (...args: unknown[]) => void>;
+type LiveSocket = Socket<Names, Names>;
+
+/** With and without a slash behind it. */
+const path = "/socket.io";
+/** A thousand cells and a cursor. */
+const mostPayload_bytes = 16 * 1024;
+/** How long a connection may take until it has said what it wants. */
+const connect_ms = 10_000;
+/** Wishes of one socket that wait their turn. */
+const mostWishes = 8;
+
+/** Whether a request is for Socket.IO. */
+export function isForSockets({ url = "" }: IncomingMessage): boolean {
+  return url.startsWith(path) && /^[/?]?$/.test(url.charAt(path.length));
+}
+
+/** All who listen by Socket.IO: each cell is a room, of those who have kept up. */
+export class Sockets implements Channel {
+  readonly #deps: SocketDeps;
+  readonly #io: Server<Names, Names>;
+  #isClosing = false;
+
+  constructor(deps: SocketDeps) {
+    this.#deps = deps;
+    this.#io = new Server<Names, Names>({
+      path,
+      addTrailingSlash: false,
+      serveClient: false,
+      destroyUpgrade: false,
+      maxHttpBufferSize: mostPayload_bytes,
+      connectTimeout: connect_ms,
+      cors: { origin: [...deps.origins] },
+      allowRequest: (request, answer) => this.#allow(request, answer),
+    });
+    this.#io.use((socket, next) => void this.#identify(socket, next));
+    this.#io.on("connection", (socket) => this.#welcome(socket));
+  }
+
+  /** Takes the requests of a server that are for Socket.IO. */
+  attach(server: HttpServer): void {
+    this.#io.attach(server);
+    this.#io.engine.on("connection", (connection: LiveSocket["conn"]) => {
+      const free = this.#deps.seats.take(this.#deps.addressOf(connection.request));
+      connection.once("close", free);
+    });
+  }
+
+  /** Ends all connections; clients come again by themselves. */
+  close(farewell: Message): void {
+    this.#isClosing = true;
+    this.#io.emit(farewell.name, farewell.data);
+    // An end of the transport, where a "disconnect" would tell clients to stay away.
+    this.#io.engine.close();
+  }
+
+  countJoined(cellId: number): number {
+    return this.#io.sockets.adapter.rooms.get(roomOf(cellId))?.size ?? 0;
+  }
+
+  tellAll(cellId: number, { name, data }: Message): void {
+    this.#io.to(roomOf(cellId)).emit(name, data);
+  }
+
+  #allow(
+    request: IncomingMessage,
+    answer: (error: string | null | undefined, allowed: boolean) => void,
+  ): void {
+    if (this.#isClosing) return answer("the server is closing", false);
+    const isKnown = /[?&]sid=/.test(request.url ?? "");
+    if (isKnown || this.#deps.seats.hasRoom(this.#deps.addressOf(request)))
+      return answer(null, true);
+    answer("too many live connections from this address: close some of them", false);
+  }
+
+  async #identify(socket: LiveSocket, next: (error?: ExtendedError) => void): Promise<void> {
+    try {
+      await this.#deps.admission.identify(shownBy(socket));
+      next();
+    } catch (error) {
+      next(toConnectError(error));
+    }
+  }
+
+  #welcome(socket: LiveSocket): void {
+    const guest = new SocketGuest(socket);
+    const { admission } = this.#deps;
+    const wishes = new Wishes((error) =>
+      this.#deps.log.error({ err: error }, "a live subscription failed"),
+    );
+    socket.on("subscribe_cells", (payload, ack) =>
+      wishes.add(guest, ack, async () => {
+        const { cellIds, after } = parsePayload(payload);
+        const subscribed = await admission.follow(guest, cellIds, after);
+        const { refused } = subscribed;
+        if (typeof ack !== "function" && refused.length > 0) guest.tell(refusalMessage(refused));
+        return subscribed;
+      }),
+    );
+    socket.on("unsubscribe_cells", (payload, ack) =>
+      wishes.add(guest, ack, async () => {
+        const { cellIds } = parsePayload(payload);
+        admission.unfollow(guest, cellIds);
+        return { cellIds };
+      }),
+    );
+    socket.once("disconnect", () => admission.drop(guest));
+  }
+}
+
+/** One who listens by Socket.IO. */
+class SocketGuest implements Guest {
+  readonly shown: Shown;
+  readonly #socket: LiveSocket;
+
+  constructor(socket: LiveSocket) {
+    this.#socket = socket;
+    this.shown = shownBy(socket);
+  }
+
+  goesOn(): boolean {
+    return this.#socket.connected;
+  }
+
+  /** By polling it is ready when it asks. */
+  isReady(): boolean {
+    return this.#socket.conn.transport.writable;
+  }
+
+  join(cellIds: readonly number[]): void {
+    void this.#socket.join(cellIds.map(roomOf));
+  }
+
+  leave(cellIds: readonly number[]): void {
+    for (const cellId of cellIds) void this.#socket.leave(roomOf(cellId));
+  }
+
+  tell({ name, data }: Message): void {
+    this.#socket.emit(name, data);
+  }
+}
+
+/** What one socket wishes, one after the other; each is answered by its acknowledgement, where one is wanted. */
+class Wishes {
+  readonly #onError: (error: unknown) => void;
+  #last = Promise.resolve();
+  #waiting = 0;
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  add(guest: Guest, ack: unknown, act: () => Promise<object>): void {
+    const answer = (result: object): void => {
+      if (typeof ack === "function") ack(result);
+      else if ("error" in result)
+        guest.tell({ name: "subscribe_error", data: result.error as object });
+    };
+    if (this.#waiting >= mostWishes) return answer({ error: tooFast });
+    this.#waiting += 1;
+    this.#last = this.#last
+      .then(act)
+      .catch((error: unknown) => ({ error: this.#describe(error) }))
+      .then(answer)
+      .catch(this.#onError)
+      .finally(() => (this.#waiting -= 1));
+  }
+
+  #describe(error: unknown): object {
+    if (error instanceof KnownError) return { code: error.code, message: error.message };
+    this.#onError(error);
+    return unknownError;
+  }
+}
+
+const tooFast = { code: "too_many_requests", message: "wait for the answers to what you asked" };
+const unknownError = { code: "internal_error", message: "this failed here; try again soon" };
+
+function roomOf(cellId: number): string {
+  return `cell ${cellId}`;
+}
+
+/** A token or key in the handshake's `auth`, or in the headers that the REST API takes. */
+function shownBy({ handshake: { auth, headers } }: LiveSocket): Shown {
+  const token: unknown = (auth as Record<string, unknown>)["token"];
+  if (typeof token === "string" && token !== "") {
+    const text = token.replace(/^Bearer /i, "");
+    return isApiKey(text)
+      ? { authorization: undefined, apiKey: text }
+      : { authorization: `Bearer ${text}`, apiKey: undefined };
+  }
+  const apiKey = headers["x-api-key"];
+  return {
+    authorization: headers.authorization,
+    apiKey: typeof apiKey === "string" ? apiKey : undefined,
+  };
+}
+
+/** What `connect_error` tells: the code and the sentence in `data`. */
+function toConnectError(error: unknown): ExtendedError {
+  const { code, message } = error instanceof KnownError ? error : unknownError;
+  return Object.assign(new Error(message), { data: { code, message } });
+}
