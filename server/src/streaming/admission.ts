@@ -3,6 +3,7 @@ import { listReadable } from "../auth/access.ts";
 import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
+import { cellNotFound } from "../store/cells.ts";
 import type { Place } from "../timeseries/arrivals.ts";
 import type { Audience } from "./audience.ts";
 import { formatCursor } from "./cursor.ts";
@@ -48,7 +49,6 @@ const tooManyCells = defineError(
   "too_many_cells",
   "one connection follows 1000 cells at most",
 );
-const cellRefused = defineError("not_found", "cell_not_found", "Cell not found");
 const uploadOnly = defineError("forbidden", "upload_only", "this key is for uploads only");
 
 /** Lets listeners follow the cells that they may read, for as long as they may. */
@@ -121,7 +121,7 @@ export class Admission {
   /** Who shows what is no longer good is nobody, and may read what is public. */
   async #find(shown: Shown): Promise<{ readonly caller: Caller; readonly reason: KnownError }> {
     try {
-      return { caller: await this.identify(shown), reason: cellRefused() };
+      return { caller: await this.identify(shown), reason: cellNotFound() };
     } catch (error) {
       if (error instanceof KnownError) return { caller: nobody, reason: error };
       throw error;

@@ -6,6 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";
 import type { Place } from "../timeseries/arrivals.ts";
+import { cellNotFound } from "../store/cells.ts";
 import { Admission, type Shown } from "./admission.ts";
 import { Audience } from "./audience.ts";
 import { Seats } from "./seats.ts";
@@ -90,7 +91,8 @@ export class Live {
    * Opens a stream of Server-Sent Events.
    *
    * @param after from where on; undefined: from now on
-   * @throws KnownError when there are too many cells or connections, or the log doesn't reach back as far
+   * @throws KnownError when none of the cells can be read, there are too many of them or too many connections, or the log
+   *   doesn't reach back as far
    */
   async openStream({ shown, address, cellIds, after }: StreamOrder): Promise<EventStream> {
     const free = this.#seats.take(address);
@@ -99,7 +101,9 @@ export class Live {
       this.#admission.drop(stream);
     });
     try {
-      stream.begin(await this.#admission.follow(stream, cellIds, after));
+      const subscribed = await this.#admission.follow(stream, cellIds, after);
+      if (subscribed.cellIds.length === 0) throw cellNotFound();
+      stream.begin(subscribed);
     } catch (error) {
       stream.body.destroy();
       throw error;
