@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
-import { afterEach, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll } from "vitest";
 import type { TestApi } from "./api.ts";
 
 /** An event as a client has it. */
@@ -30,6 +30,8 @@ export function useListening(api: TestApi) {
     await api.app.listen({ port: 0, host: "127.0.0.1" });
     url = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
   });
+  // A browser may open a connection that it never uses; the server would wait for its request.
+  afterAll(() => api.app.server.closeAllConnections());
   afterEach(() => {
     for (const dashboard of open.splice(0)) dashboard.close();
   });
