@@ -1,9 +1,11 @@
-import type { HTTPMethods, InjectOptions } from "fastify";
+import type { HTTPMethods, InjectOptions, LightMyRequestResponse } from "fastify";
 import { beforeAll, describe, expect, it } from "vitest";
 import { hashPassword } from "../../src/auth/passwords.ts";
 import { addCellTag } from "../../src/store/cell-tags.ts";
 import type { Visibility } from "../../src/store/cells.ts";
 import { setMember } from "../../src/store/members.ts";
+import { formatCursor } from "../../src/streaming/cursor.ts";
+import { findLogEnd } from "../../src/timeseries/arrivals.ts";
 import { useApi } from "../support/api.ts";
 import { acquaint } from "../support/team.ts";
 import { formats } from "../support/uploads.ts";
@@ -52,6 +54,8 @@ GET /api/power/{cell}               404-     404-   200+   200+  200+  200+ 200+
 GET /api/teros/{cell}               404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/readings                   200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
 GET /api/export.csv                 404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
+GET /api/readings/since             200-     200-   200+   200+  200+  200+ 200+   200-   200-    403
+GET /api/live                       404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/data-availability          404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 GET /api/catalog/sensors            404-     404-   200+   200+  200+  200+ 200+   404-   404-    403
 POST /api/equations/validate         200      200    200    200   200   200  200    200    200    403
@@ -123,6 +127,8 @@ GET /api/power/{cell}               200+     200+   200+   200+  200+  200+ 200+
 GET /api/teros/{cell}               200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/readings                   200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/export.csv                 200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/readings/since             200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
+GET /api/live                       200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/data-availability          200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/catalog/sensors            200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
 GET /api/cell                       200+     200+   200+   200+  200+  200+ 200+   200+   200+    403
@@ -208,6 +214,8 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "GET /api/teros/{cell}": () => ({ query: reading }),
   "GET /api/readings": ({ cellId }) => ({ query: `cells=${cellId}&start=0&resample=none` }),
   "GET /api/export.csv": ({ cellId }) => ({ query: `cells=${cellId}` }),
+  "GET /api/readings/since": ({ cellId }) => ({ query: `cells=${cellId}&cursor=${beginning}` }),
+  "GET /api/live": ({ cellId }) => ({ query: `cells=${cellId}&cursor=${beginning}` }),
   "GET /api/data-availability": ({ cellId }) => ({ query: `cell_ids=${cellId}` }),
   "GET /api/catalog/sensors": ({ cellId }) => ({ query: `cell_id=${cellId}` }),
   "POST /api/equations/validate": json({ expression: "1:v", cell_ids: [1] }),
@@ -250,7 +258,10 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
 
 const api = useApi();
 let passwordHash = "";
+/** The cursor that everything comes after. */
+let beginning = "";
 beforeAll(async () => {
+  beginning = formatCursor({ ...(await findLogEnd(api.db)), xid: 0 });
   passwordHash = await hashPassword(password);
 });
 
@@ -290,13 +301,26 @@ async function tryRoute(route: string, request: Request, world: World) {
   const { query = "", ids, headers, payload, remoteAddress } = request;
   const numbers: Readonly<Record<string, string | number | undefined>> = { ...world.ids, ...ids };
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => String(numbers[name]));
-  return await api.inject({
+  const answer = await api.inject({
     method,
     url: `${path}?${query}`,
     headers: { ...headers, ...world.headers },
     ...(payload !== undefined && { payload }),
     ...(remoteAddress !== undefined && { remoteAddress }),
+    payloadAsStream: route === "GET /api/live",
   });
+  const { statusCode } = answer;
+  return { statusCode, body: route === "GET /api/live" ? await beginningOf(answer) : answer.body };
+}
+
+/** What an answer without an end says until it has told a reading; all of one that ends. */
+async function beginningOf(answer: LightMyRequestResponse): Promise<string> {
+  let text = "";
+  for await (const chunk of answer.stream()) {
+    text += String(chunk);
+    if (text.includes("measurement_received")) break;
+  }
+  return text;
 }
 
 /** Whether an answer says anything of what is in the cell: its name, its readings, when they came, its sensors. */
