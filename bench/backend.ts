@@ -70,6 +70,7 @@ function environment(dataDir: string): NodeJS.ProcessEnv {
     // All of it is of one address.
     RATE_LIMIT: "off",
     DEFAULT_UPLOAD_POLICY: "open",
+    LIVE_PER_ADDRESS: "10000",
   };
 }
 

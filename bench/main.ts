@@ -12,6 +12,7 @@ import { exports } from "./sections/exports.ts";
 import { fileImport } from "./sections/import.ts";
 import { latency } from "./sections/latency.ts";
 import { legacy } from "./sections/legacy.ts";
+import { live } from "./sections/live.ts";
 import { reads } from "./sections/reads.ts";
 import { scale } from "./sections/scale.ts";
 import type { Section } from "./sections/section.ts";
@@ -21,6 +22,7 @@ import { postgresVersion } from "./postgres-version.ts";
 const sections: Readonly<Record<string, Section>> = {
   uploads,
   latency,
+  live,
   backlog,
   reads,
   exports,

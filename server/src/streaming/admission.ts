@@ -6,6 +6,7 @@ import { defineError, KnownError } from "../lib/errors.ts";
 import { cellNotFound } from "../store/cells.ts";
 import type { Place } from "../timeseries/arrivals.ts";
 import type { Audience } from "./audience.ts";
+import { Batch } from "./batch.ts";
 import { formatCursor } from "./cursor.ts";
 import type { Listener } from "./listener.ts";
 
@@ -114,7 +115,7 @@ export class Admission {
       );
       if (lost.length === 0) continue;
       this.unfollow(guest, lost);
-      guest.tell(refusalMessage(lost.map((cellId) => toRefused(cellId, reason))));
+      guest.tell(new Batch([refusalMessage(lost.map((cellId) => toRefused(cellId, reason)))]));
     }
   }
 

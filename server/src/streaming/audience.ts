@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Db } from "../db/connect.ts";
 import type { Metrics } from "../ingest/metrics.ts";
 import { every, type Repetition } from "../lib/every.ts";
@@ -15,7 +16,8 @@ import {
 import { formatCursor } from "./cursor.ts";
 import { toEvents } from "./events.ts";
 import { Followings, type Following, type Group } from "./followings.ts";
-import type { Channel, Listener } from "./listener.ts";
+import type { Listener } from "./listener.ts";
+import { Batch, Batches } from "./batch.ts";
 import { arrange, cursorMessage, type Message } from "./merge.ts";
 
 export interface AudienceDeps {
@@ -26,6 +28,8 @@ export interface AudienceDeps {
 
 /** How soon the log is looked at again. */
 const pause_ms = 50;
+/** How long others wait while many are told. */
+const slice_ms = 2;
 /** How long those who are told at once wait for those who are behind. */
 const catchUp_ms = 100;
 /** Readings that one look at the log takes in. */
@@ -44,7 +48,6 @@ const reminder_ms = 600_000;
  */
 export class Audience {
   readonly #deps: AudienceDeps;
-  #channels: readonly Channel[] = [];
   readonly #followings = new Followings();
   /** Where those are who are told at once; undefined while nobody listens. */
   #end: Place | undefined;
@@ -54,11 +57,6 @@ export class Audience {
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
-  }
-
-  /** Says by which channels those listen who are told at once. */
-  open(channels: readonly Channel[]): void {
-    this.#channels = channels;
   }
 
   start(): void {
@@ -132,27 +130,45 @@ export class Audience {
       const cellIds = this.#followings.joinedCells();
       if (!news.hasNews || cellIds.length === 0) return (this.#end = news.end);
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
-      this.#tellTogether(part, end);
-      // At once: who comes now must not be told again what was just told.
-      return (this.#end = part.next);
+      // Beforehand: who comes meanwhile isn't told of this, and those who are told of it go on behind it.
+      this.#end = part.next;
+      await this.#tellTogether(part, end);
+      return part.next;
     } catch (error) {
       if (!isCursorGone(error)) throw error;
       return await this.#beginAnew(error);
     }
   }
 
-  #tellTogether({ readings }: LogPart, since: Place): void {
-    const { liveEvents, liveMerged } = this.#deps.metrics;
-    const joined = (cellId: number): number =>
-      this.#channels.reduce((sum, channel) => sum + channel.countJoined(cellId), 0);
-    const mostOf = (cellId: number): number =>
-      clamp(Math.ceil(mostEvents.sent / joined(cellId)), mostEvents.atLeast, mostEvents.atMost);
-    const { messages, merged } = arrange(toEvents(readings), mostOf, formatCursor(since));
-    for (const { cellId, message } of messages) {
-      for (const channel of this.#channels) channel.tellAll(cellId, message);
-      liveEvents.inc(joined(cellId));
+  /** Tells all who have kept up, some at a time: uploads are answered in between. */
+  async #tellTogether({ readings }: LogPart, since: Place): Promise<void> {
+    const joined = this.#followings.joined();
+    const { messages, merged } = arrange(
+      toEvents(readings),
+      (cellId) => this.#mostOf(cellId),
+      formatCursor(since),
+    );
+    const batches = new Batches(messages);
+    let due_ms = performance.now() + slice_ms;
+    for (const listener of joined) {
+      const batch = batches.of(this.#followings.cellsOf(listener));
+      if (batch) this.#tell(listener, batch);
+      if (performance.now() < due_ms) continue;
+      await setImmediate();
+      due_ms = performance.now() + slice_ms;
     }
-    for (const [cellId, count] of merged) liveMerged.inc(count * joined(cellId));
+    for (const [cellId, count] of merged)
+      this.#deps.metrics.liveMerged.inc(count * this.#followings.count(cellId));
+  }
+
+  #mostOf(cellId: number): number {
+    const most_ = Math.ceil(mostEvents.sent / Math.max(1, this.#followings.count(cellId)));
+    return Math.min(mostEvents.atMost, Math.max(mostEvents.atLeast, most_));
+  }
+
+  #tell(listener: Listener, batch: Batch): void {
+    listener.tell(batch);
+    this.#deps.metrics.liveEvents.inc(batch.messages.length);
   }
 
   /** Tells some of those who are behind what comes next. @returns whether there were any */
@@ -170,7 +186,7 @@ export class Audience {
     } catch (error) {
       if (!isCursorGone(error)) throw error;
       this.#eachOf(group, (listener, following) => {
-        listener.tell(lossMessage(error));
+        listener.tell(new Batch([lossMessage(error)]));
         this.#followings.advance(listener, following, end);
       });
     }
@@ -199,15 +215,16 @@ export class Audience {
       () => mostEvents.atMost,
       formatCursor(since),
     );
-    for (const { message } of messages) listener.tell(message);
-    this.#deps.metrics.liveEvents.inc(messages.length);
+    if (messages.length > 0)
+      this.#tell(listener, new Batch(messages.map(({ message }) => message)));
     for (const count of merged.values()) this.#deps.metrics.liveMerged.inc(count);
   }
 
   /** Another database has taken this one's place, or nobody looked at the log for as long as it is kept. */
   async #beginAnew(error: KnownError): Promise<Place> {
     const end = await findLogEnd(this.#deps.db);
-    for (const listener of this.#followings) listener.tell(lossMessage(error));
+    const batch = new Batch([lossMessage(error)]);
+    for (const listener of this.#followings) listener.tell(batch);
     this.#followings.moveAll(end);
     return (this.#end = end);
   }
@@ -216,8 +233,8 @@ export class Audience {
     const now_ms = performance.now();
     if (now_ms - this.#reminded_ms < reminder_ms) return;
     this.#reminded_ms = now_ms;
-    for (const listener of this.#followings.joined())
-      listener.tell(cursorMessage(formatCursor(end)));
+    const batch = new Batch([cursorMessage(formatCursor(end))]);
+    for (const listener of this.#followings.joined()) listener.tell(batch);
   }
 
   #complain(error: unknown): void {
@@ -229,8 +246,4 @@ export class Audience {
 
 function lossMessage({ code, message }: KnownError): Message {
   return { name: "subscribe_error", data: { code, message } };
-}
-
-function clamp(value: number, least: number, greatest: number): number {
-  return Math.min(greatest, Math.max(least, value));
 }

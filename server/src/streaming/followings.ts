@@ -20,6 +20,7 @@ export interface Group {
 /** Who follows what. A listener that can't take more, or comes with a cursor, is a place in the log and nothing else. */
 export class Followings {
   readonly #all = new Map<Listener, Following>();
+  readonly #counts = new Map<number, number>();
 
   get size(): number {
     return this.#all.size;
@@ -42,6 +43,11 @@ export class Followings {
     return [...cells];
   }
 
+  /** How many follow a cell. */
+  count(cellId: number): number {
+    return this.#counts.get(cellId) ?? 0;
+  }
+
   /** Has a listener follow some cells from a place on. @param end where those are who are told at once */
   add(listener: Listener, cellIds: readonly number[], from: Place, end: Place): void {
     const following = this.#all.get(listener) ?? {
@@ -50,13 +56,14 @@ export class Followings {
       floors: new Map(),
     };
     this.#all.set(listener, following);
-    this.#fallBehind(listener, following, end);
+    following.behind ??= end;
     const before = following.behind!;
     for (const cellId of following.cells)
       if (!following.floors.has(cellId)) following.floors.set(cellId, before);
     for (const cellId of cellIds) {
       if (following.cells.has(cellId)) continue;
       following.cells.add(cellId);
+      this.#counts.set(cellId, this.count(cellId) + 1);
       following.floors.set(cellId, from);
     }
     if (comparePlaces(from, before) < 0) following.behind = from;
@@ -65,9 +72,8 @@ export class Followings {
   remove(listener: Listener, cellIds: readonly number[]): void {
     const following = this.#all.get(listener);
     if (!following) return;
-    listener.leave(cellIds);
     for (const cellId of cellIds) {
-      following.cells.delete(cellId);
+      if (following.cells.delete(cellId)) this.#countLess(cellId);
       following.floors.delete(cellId);
     }
     if (following.cells.size === 0) this.#all.delete(listener);
@@ -81,11 +87,10 @@ export class Followings {
   sort(end: Place): void {
     for (const [listener, following] of this.#all) {
       if (!following.behind) {
-        if (!listener.isReady()) this.#fallBehind(listener, following, end);
+        if (!listener.isReady()) following.behind = end;
       } else if (comparePlaces(following.behind, end) === 0 && listener.isReady()) {
         following.behind = undefined;
         following.floors.clear();
-        listener.join([...following.cells]);
       }
     }
   }
@@ -98,8 +103,7 @@ export class Followings {
 
   /** All of them are at another place from now on. */
   moveAll(to: Place): void {
-    for (const [listener, following] of this.#all) {
-      this.#fallBehind(listener, following, to);
+    for (const following of this.#all.values()) {
       following.behind = to;
       following.floors.clear();
     }
@@ -132,14 +136,14 @@ export class Followings {
     this.#all.set(listener, following);
   }
 
-  *[Symbol.iterator](): Generator<Listener> {
-    yield* this.#all.keys();
+  #countLess(cellId: number): void {
+    const count = this.count(cellId) - 1;
+    if (count > 0) this.#counts.set(cellId, count);
+    else this.#counts.delete(cellId);
   }
 
-  #fallBehind(listener: Listener, following: Following, end: Place): void {
-    if (following.behind) return;
-    following.behind = end;
-    listener.leave([...following.cells]);
+  *[Symbol.iterator](): Generator<Listener> {
+    yield* this.#all.keys();
   }
 }
 

@@ -60,7 +60,6 @@ export class Live {
       origins: [new URL(settings.publicUrl).origin, ...(settings.corsOrigins ?? [])],
       addressOf: addressReader(settings.trustProxy),
     });
-    this.#audience.open([this.#sockets, this.#streams]);
     deps.metrics.beforeReading(() => deps.metrics.liveConnections.set(this.#seats.taken));
   }
 

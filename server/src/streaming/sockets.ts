@@ -4,7 +4,8 @@ import { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { refusalMessage, type Admission, type Guest, type Shown } from "./admission.ts";
 import { isApiKey } from "../auth/keys.ts";
-import type { Channel } from "./listener.ts";
+import { Batch } from "./batch.ts";
+import { toFrames } from "./frames.ts";
 import type { Message } from "./merge.ts";
 import { parsePayload } from "./payload.ts";
 import type { Seats } from "./seats.ts";
@@ -36,8 +37,8 @@ export function isForSockets({ url = "" }: IncomingMessage): boolean {
   return url.startsWith(path) && /^[/?]?$/.test(url.charAt(path.length));
 }
 
-/** All who listen by Socket.IO: each cell is a room, of those who have kept up. */
-export class Sockets implements Channel {
+/** All who listen by Socket.IO. */
+export class Sockets {
   readonly #deps: SocketDeps;
   readonly #io: Server<Names, Names>;
   #isClosing = false;
@@ -75,14 +76,6 @@ export class Sockets implements Channel {
     this.#io.engine.close();
   }
 
-  countJoined(cellId: number): number {
-    return this.#io.sockets.adapter.rooms.get(roomOf(cellId))?.size ?? 0;
-  }
-
-  tellAll(cellId: number, { name, data }: Message): void {
-    this.#io.to(roomOf(cellId)).emit(name, data);
-  }
-
   #allow(
     request: IncomingMessage,
     answer: (error: string | null | undefined, allowed: boolean) => void,
@@ -114,7 +107,8 @@ export class Sockets implements Channel {
         const { cellIds, after } = parsePayload(payload);
         const subscribed = await admission.follow(guest, cellIds, after);
         const { refused } = subscribed;
-        if (typeof ack !== "function" && refused.length > 0) guest.tell(refusalMessage(refused));
+        if (typeof ack !== "function" && refused.length > 0)
+          guest.tell(new Batch([refusalMessage(refused)]));
         return subscribed;
       }),
     );
@@ -148,16 +142,14 @@ class SocketGuest implements Guest {
     return this.#socket.conn.transport.writable;
   }
 
-  join(cellIds: readonly number[]): void {
-    void this.#socket.join(cellIds.map(roomOf));
-  }
-
-  leave(cellIds: readonly number[]): void {
-    for (const cellId of cellIds) void this.#socket.leave(roomOf(cellId));
-  }
-
-  tell({ name, data }: Message): void {
-    this.#socket.emit(name, data);
+  tell(batch: Batch): void {
+    const { conn } = this.#socket;
+    if (conn.transport.name !== "websocket") {
+      for (const { name, data } of batch.messages) this.#socket.emit(name, data);
+      return;
+    }
+    const options = { compress: false, wsPreEncodedFrame: [batch.as(toFrames)] };
+    conn.send(framed, options);
   }
 }
 
@@ -175,7 +167,7 @@ class Wishes {
     const answer = (result: object): void => {
       if (typeof ack === "function") ack(result);
       else if ("error" in result)
-        guest.tell({ name: "subscribe_error", data: result.error as object });
+        guest.tell(new Batch([{ name: "subscribe_error", data: result.error as object }]));
     };
     if (this.#waiting >= mostWishes) return answer({ error: tooFast });
     this.#waiting += 1;
@@ -197,9 +189,8 @@ class Wishes {
 const tooFast = { code: "too_many_requests", message: "wait for the answers to what you asked" };
 const unknownError = { code: "internal_error", message: "this failed here; try again soon" };
 
-function roomOf(cellId: number): string {
-  return `cell ${cellId}`;
-}
+/** Stands for what is in frames already. */
+const framed = "";
 
 /** A token or key in the handshake's `auth`, or in the headers that the REST API takes. */
 function shownBy({ handshake: { auth, headers } }: LiveSocket): Shown {

@@ -251,8 +251,9 @@ export async function forgetArrivals(
   limits: LogLimits,
   signal?: AbortSignal,
 ): Promise<void> {
+  const isOver = (): boolean => signal?.aborted ?? false;
   let excess_bytes = await measureExcess(db, limits.size_bytes);
-  while (!signal?.aborted) {
+  while (!isOver()) {
     const { rows, bytes } = await forgetBatch(db, limits.age_s, excess_bytes);
     excess_bytes -= bytes;
     if (rows < batch_rows) return;

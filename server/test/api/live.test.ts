@@ -199,17 +199,17 @@ describe("who has subscribed to a cell", () => {
   });
 });
 
-describe("a private cell", () => {
-  const newPrivateCell = async (ownerId: string) => {
-    const { id } = await createCell(api.db, {
-      name: `private ${ts} ${Math.random()}`,
-      uploadPolicy: "open",
-      userId: ownerId,
-    });
-    await updateCell(api.db, id, { visibility: "private" });
-    return id;
-  };
+async function newPrivateCell(ownerId: string): Promise<number> {
+  const { id } = await createCell(api.db, {
+    name: `private ${ts} ${Math.random()}`,
+    uploadPolicy: "open",
+    userId: ownerId,
+  });
+  await updateCell(api.db, id, { visibility: "private" });
+  return id;
+}
 
+describe("a private cell", () => {
   it("is refused to others like one that doesn't exist, and heard by its members", async () => {
     const [owner, viewer, stranger] = [await newUser(api), await newUser(api), await newUser(api)];
     const cellId = await newPrivateCell(owner.id);

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Admission, type Guest } from "../../src/streaming/admission.ts";
 import { Audience } from "../../src/streaming/audience.ts";
 import { parseCursor } from "../../src/streaming/cursor.ts";
-import type { Channel, Listener } from "../../src/streaming/listener.ts";
+import type { Batch } from "../../src/streaming/batch.ts";
+import type { Listener } from "../../src/streaming/listener.ts";
 import type { Message } from "../../src/streaming/merge.ts";
 import { createCell, updateCell } from "../../src/store/cells.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";
@@ -19,10 +20,9 @@ const database = useDatabase();
 let now = 1_705_363_200;
 
 /** Someone who listens and remembers, and takes more only when told so. */
-class Ear implements Guest, Channel {
+class Ear implements Guest {
   readonly heard: Message[] = [];
   readonly shown: Guest["shown"];
-  readonly joined = new Set<number>();
   ready = true;
   over = false;
 
@@ -32,11 +32,7 @@ class Ear implements Guest, Channel {
 
   isReady = () => this.ready;
   goesOn = () => !this.over;
-  join = (cellIds: readonly number[]) => cellIds.forEach((id) => this.joined.add(id));
-  leave = (cellIds: readonly number[]) => cellIds.forEach((id) => this.joined.delete(id));
-  tell = (message: Message) => void this.heard.push(message);
-  countJoined = (cellId: number) => (this.joined.has(cellId) ? 1 : 0);
-  tellAll = (cellId: number, message: Message) => this.joined.has(cellId) && this.tell(message);
+  tell = (batch: Batch) => void this.heard.push(...batch.messages);
 
   values(): number[] {
     return this.heard
@@ -51,29 +47,17 @@ class Ear implements Guest, Channel {
   }
 }
 
-const ears: Ear[] = [];
 let audience: Audience;
 let admission: Admission;
 beforeAll(() => {
   const deps = testDeps(database.db, () => now);
   audience = new Audience(deps);
-  // Each ear is a channel of its own.
-  audience.open([
-    {
-      countJoined: (cellId) => ears.filter((ear) => ear.joined.has(cellId)).length,
-      tellAll: (cellId, message) => ears.forEach((ear) => ear.tellAll(cellId, message)),
-    },
-  ]);
   audience.start();
   admission = new Admission({ ...deps, audience });
 });
 afterAll(async () => await audience.stop());
 
-function newEar(authorization?: string): Ear {
-  const ear = new Ear(authorization);
-  ears.push(ear);
-  return ear;
-}
+const newEar = (authorization?: string): Ear => new Ear(authorization);
 
 let ts = 0;
 async function store(cellId: number, values: readonly number[]): Promise<void> {
@@ -108,9 +92,8 @@ describe("who listens", () => {
     for (let at = 1; at < 40; at += 10) await store(cellId, range(at, 10));
     await waitUntil(() => quick.values().length === 41);
     expect(slow.values()).toEqual([0]);
-    expect([...slow.joined]).toEqual([]);
     slow.ready = true;
-    await waitUntil(() => slow.values().length >= 41 && slow.joined.size > 0);
+    await waitUntil(() => slow.values().length >= 41);
     await store(cellId, [41]);
     await waitUntil(() => slow.values().includes(41));
     expect(slow.values()).toEqual(range(0, 42));
@@ -175,7 +158,6 @@ describe("who listens", () => {
         await follow(resumed, [cellId], cursor);
         guests.push({ ear: resumed, heardBefore });
       }
-      await waitUntil(() => guests.every(({ ear: one }) => one.joined.size > 0));
     }
     await writing;
     steady.ready = true;

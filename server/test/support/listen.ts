@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import type { TestApi } from "./api.ts";
 
 /** An event as a client has it. */
@@ -89,5 +89,9 @@ export async function waitUntil(isSo: () => boolean | Promise<boolean>): Promise
 export function measurementsOf(heard: readonly Heard[]): Record<string, unknown>[] {
   return heard
     .filter(({ event }) => event === "measurement_received")
-    .map(({ data: { cursor: _, ...event } }) => event);
+    .map(({ data }) => {
+      const { cursor, ...event } = data;
+      expect(cursor).toMatch(/^[0-9a-z-]+$/);
+      return event;
+    });
 }
