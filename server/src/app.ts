@@ -24,6 +24,7 @@ import { createDemo, findExample, type Example } from "./store/demo.ts";
 import { openBell } from "./tasks/bells.ts";
 import { openKinds } from "./tasks/kinds.ts";
 import { WorkerProcess } from "./tasks/worker-process.ts";
+import { forgetArrivals } from "./timeseries/arrivals.ts";
 import { TtnClient } from "./ttn/client.ts";
 
 const portTaken = defineError(
@@ -34,6 +35,10 @@ const portTaken = defineError(
 
 /** How long the readings of a deleted cell wait at most until they begin to go. */
 const sweepInterval_ms = 5000;
+
+/** How long listeners that were cut off find out what they have missed. */
+const arrivalLimits = { age_s: 24 * 3600, size_bytes: 256 * 1024 * 1024 };
+const forgetInterval_ms = 60_000;
 
 /** How long a request may take to arrive once the server is to close. */
 const closing_ms = 3000;
@@ -111,13 +116,21 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     (signal) => sweepDeleted(database.db, signal),
     (error) => logger.warn({ err: error }, "the readings of deleted cells stay for now"),
   );
+  const forgetter = every(
+    forgetInterval_ms,
+    (signal) => forgetArrivals(database.db, arrivalLimits, signal),
+    (error) => logger.warn({ err: error }, "what is old stays in the log of arrivals for now"),
+  );
   const close = async (): Promise<void> => {
     try {
       await Promise.all([worker.stop(), closeServer(server)]);
     } finally {
       redis?.disconnect();
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
-      await inTime(Promise.all([sweeper.stop(), quarantine.stop(), ingest.close(), bell.close()]));
+      const owners = [sweeper, forgetter, quarantine];
+      await inTime(
+        Promise.all([...owners.map((owner) => owner.stop()), ingest.close(), bell.close()]),
+      );
       await journal.close();
       await inTime(database.close());
     }

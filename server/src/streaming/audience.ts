@@ -26,8 +26,9 @@ export interface AudienceDeps {
   readonly metrics: Pick<Metrics, "liveEvents" | "liveMerged">;
 }
 
-/** How soon the log is looked at again. */
-const pause_ms = 50;
+/** How soon the log is looked at again: after something new was there, and after nothing was. */
+const pause_ms = 20;
+const idlePause_ms = 100;
 /** How long others wait while many are told. */
 const slice_ms = 2;
 /** How long those who are told at once wait for those who are behind. */
@@ -52,6 +53,8 @@ export class Audience {
   /** Where those are who are told at once; undefined while nobody listens. */
   #end: Place | undefined;
   #turns: Repetition | undefined;
+  /** Before this nothing new is expected. */
+  #due_ms = 0;
   #reminded_ms = performance.now();
   #fails = false;
 
@@ -112,6 +115,8 @@ export class Audience {
       this.#end = undefined;
       return;
     }
+    if (performance.now() < this.#due_ms) return;
+    this.#due_ms = performance.now() + idlePause_ms;
     const before = (this.#end ??= await findLogEnd(this.#deps.db));
     this.#followings.sort(before);
     this.#remind(before);
@@ -126,7 +131,8 @@ export class Audience {
     const { db } = this.#deps;
     try {
       const news = await findNews(db, end);
-      if (!news.hasNews) this.#followings.pass(end, news.end);
+      if (news.hasNews) this.#due_ms = 0;
+      else this.#followings.pass(end, news.end);
       const cellIds = this.#followings.joinedCells();
       if (!news.hasNews || cellIds.length === 0) return (this.#end = news.end);
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
