@@ -56,8 +56,7 @@ export class Followings {
       floors: new Map(),
     };
     this.#all.set(listener, following);
-    following.behind ??= end;
-    const before = following.behind!;
+    const before = (following.behind ??= end);
     for (const cellId of following.cells)
       if (!following.floors.has(cellId)) following.floors.set(cellId, before);
     for (const cellId of cellIds) {

@@ -213,7 +213,7 @@ describe("a review of who may listen", () => {
       "who is no member any more",
       "cell_not_found",
       async (cellId: number, _: string, userId: string) =>
-        void (await removeMember(database.db, cellId, userId)),
+        await removeMember(database.db, cellId, userId),
     ],
   ] as const)(
     "ends private cells for one %s, and leaves the public ones",

@@ -110,7 +110,7 @@ describe("the log of what was stored", () => {
           wrote.push(...readings.map((each) => each.ts));
         } else await end(one.slot, one.kind);
       }
-      for (const slot of [...open.keys()]) await end(slot, "commit");
+      for (const slot of open.keys()) await end(slot, "commit");
       seen.push(...(await readAll(db, next, cellIds, 3)));
       expect(seen.map((one) => one.ts).sort((a, b) => a - b)).toEqual(
         committed.sort((a, b) => a - b),
