@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { withBackend, type Backend } from "../backend.ts";
+import { cpuTime } from "../cpu.ts";
 import { round, type Line } from "../line.ts";
 import type { LiveResult } from "../live/process.ts";
 import { startListeners } from "../live/start.ts";
@@ -34,10 +35,19 @@ async function measure(backend: Backend, { quick, note }: Settings): Promise<Lin
   note(`  nobody listens: p99 ${round(alone.latency_ms.p99)} ms`);
   const stop = await startListeners({ port: backend.port, cell: cell!, listeners });
   note(`  ${listeners} listen`);
+  const before_s = await cpuTime(backend.pid);
   const [sent, beside] = await Promise.all([upload(backend, cell!, duration_s), load()]);
+  const cpu_s = (await cpuTime(backend.pid)) - before_s;
   await sleep(2000);
   const result = await stop();
-  return toLines(sent, result, alone.latency_ms.p99, beside.latency_ms.p99);
+  return [
+    ...toLines(sent, result, alone.latency_ms.p99, beside.latency_ms.p99),
+    {
+      section,
+      what: "processor time of the server, uploads included",
+      ours: `${round((1000 * cpu_s) / sent.size)} ms for each reading that all are told`,
+    },
+  ];
 }
 
 /** Uploads the cell's readings, each by itself. @returns when each was sent, by its instant */

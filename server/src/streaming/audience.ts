@@ -36,7 +36,7 @@ const catchUp_ms = 100;
 /** Readings that one look at the log takes in. */
 const most = { together: 5000, behind: 1000 } as const;
 /** How many measurements of a cell one look tells of without merging them: as many as can be sent to all who listen. */
-const mostEvents = { atLeast: 20, atMost: 500, sent: 20_000 } as const;
+const mostEvents = { atLeast: 50, atMost: 500, sent: 200_000 } as const;
 /** How often those who hear nothing are told where the log has come to, so that their cursor stays good. */
 const reminder_ms = 600_000;
 
