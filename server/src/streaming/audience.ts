@@ -18,7 +18,7 @@ import { toEvents } from "./events.ts";
 import { Followings, type Following, type Group } from "./followings.ts";
 import type { Listener } from "./listener.ts";
 import { Batch, Batches } from "./batch.ts";
-import { arrange, cursorMessage, type Message } from "./merge.ts";
+import { arrange, cursorMessage, type Message, type Told } from "./merge.ts";
 
 export interface AudienceDeps {
   readonly db: Db;
@@ -131,10 +131,13 @@ export class Audience {
     const { db } = this.#deps;
     try {
       const news = await findNews(db, end);
-      if (news.hasNews) this.#due_ms = 0;
-      else this.#followings.pass(end, news.end);
+      if (!news.hasNews) {
+        this.#followings.pass(end, news.end);
+        return (this.#end = news.end);
+      }
+      this.#due_ms = 0;
       const cellIds = this.#followings.joinedCells();
-      if (!news.hasNews || cellIds.length === 0) return (this.#end = news.end);
+      if (cellIds.length === 0) return (this.#end = news.end);
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
       // Beforehand: who comes meanwhile isn't told of this, and those who are told of it go on behind it.
       this.#end = part.next;
@@ -155,14 +158,11 @@ export class Audience {
       formatCursor(since),
     );
     const batches = new Batches(messages);
-    let due_ms = performance.now() + slice_ms;
-    for (const listener of joined) {
-      const batch = batches.of(this.#followings.cellsOf(listener));
+    await this.#inSlices(joined, ([listener, cells]) => {
+      const still = this.#followings.cellsOf(listener);
+      const batch = batches.of((cellId) => cells.has(cellId) && still.has(cellId));
       if (batch) this.#tell(listener, batch);
-      if (performance.now() < due_ms) continue;
-      await setImmediate();
-      due_ms = performance.now() + slice_ms;
-    }
+    });
     for (const [cellId, count] of merged)
       this.#deps.metrics.liveMerged.inc(count * this.#followings.count(cellId));
   }
@@ -181,17 +181,21 @@ export class Audience {
   async #catchUp(end: Place): Promise<boolean> {
     const group = this.#followings.nextGroup(end);
     if (!group) return false;
-    const { behind: after, cellIds } = group;
+    const { behind: after } = group;
+    const cellIds = [...group.cells];
     try {
       const limit = most.behind;
       const part = await listArrivals(this.#deps.db, { after, upTo: end, cellIds, limit });
-      this.#eachOf(group, (listener, following) => {
-        this.#tellAlone(listener, following, part, after);
+      const { messages } = this.#arrangeAll(part, after);
+      const shared = new Batch(messages.map(({ message }) => message));
+      await this.#eachOf(group, (listener, following) => {
+        const batch = following.floors.size === 0 ? shared : this.#above(following, part, after);
+        if (batch.messages.length > 0) this.#tell(listener, batch);
         this.#followings.advance(listener, following, part.next);
       });
     } catch (error) {
       if (!isCursorGone(error)) throw error;
-      this.#eachOf(group, (listener, following) => {
+      await this.#eachOf(group, (listener, following) => {
         listener.tell(new Batch([lossMessage(error)]));
         this.#followings.advance(listener, following, end);
       });
@@ -199,31 +203,40 @@ export class Audience {
     return true;
   }
 
-  #eachOf(group: Group, act: (listener: Listener, following: Following) => void): void {
-    for (const listener of group.listeners) {
+  async #eachOf(
+    group: Group,
+    act: (listener: Listener, following: Following) => void,
+  ): Promise<void> {
+    await this.#inSlices(group.listeners, (listener) => {
       const following = this.#followings.find(listener, group);
       if (following) act(listener, following);
+    });
+  }
+
+  async #inSlices<Item>(items: readonly Item[], act: (item: Item) => void): Promise<void> {
+    let due_ms = performance.now() + slice_ms;
+    for (const item of items) {
+      act(item);
+      if (performance.now() < due_ms) continue;
+      await setImmediate();
+      due_ms = performance.now() + slice_ms;
     }
   }
 
-  #tellAlone(
-    listener: Listener,
-    { cells, floors }: Following,
-    { readings }: LogPart,
-    since: Place,
-  ): void {
+  /** What one listener is told that follows some of its cells from a later place only. */
+  #above({ floors }: Following, { readings }: LogPart, since: Place): Batch {
     const wanted = readings.filter(({ cellId, place }) => {
       const floor = floors.get(cellId);
-      return cells.has(cellId) && !(floor && comparePlaces(place, floor) <= 0);
+      return !(floor && comparePlaces(place, floor) <= 0);
     });
-    const { messages, merged } = arrange(
-      toEvents(wanted),
-      () => mostEvents.atMost,
-      formatCursor(since),
-    );
-    if (messages.length > 0)
-      this.#tell(listener, new Batch(messages.map(({ message }) => message)));
-    for (const count of merged.values()) this.#deps.metrics.liveMerged.inc(count);
+    const { messages } = this.#arrangeAll({ readings: wanted }, since);
+    return new Batch(messages.map(({ message }) => message));
+  }
+
+  #arrangeAll({ readings }: Pick<LogPart, "readings">, since: Place): Told {
+    const told = arrange(toEvents(readings), () => mostEvents.atMost, formatCursor(since));
+    for (const count of told.merged.values()) this.#deps.metrics.liveMerged.inc(count);
+    return told;
   }
 
   /** Another database has taken this one's place, or nobody looked at the log for as long as it is kept. */
@@ -240,7 +253,7 @@ export class Audience {
     if (now_ms - this.#reminded_ms < reminder_ms) return;
     this.#reminded_ms = now_ms;
     const batch = new Batch([cursorMessage(formatCursor(end))]);
-    for (const listener of this.#followings.joined()) listener.tell(batch);
+    for (const [listener] of this.#followings.joined()) listener.tell(batch);
   }
 
   #complain(error: unknown): void {

@@ -30,8 +30,8 @@ export class Batches {
   }
 
   /** What is told to who follows some cells; undefined: nothing. */
-  of(cells: ReadonlySet<number>): Batch | undefined {
-    const cellIds = this.#cellIds.filter((cellId) => cells.has(cellId));
+  of(follows: (cellId: number) => boolean): Batch | undefined {
+    const cellIds = this.#cellIds.filter(follows);
     if (cellIds.length === 0) return undefined;
     const key = cellIds.join();
     const batch = this.#made.get(key) ?? this.#make(new Set(cellIds));

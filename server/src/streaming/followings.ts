@@ -3,7 +3,8 @@ import type { Listener } from "./listener.ts";
 
 /** What a listener follows, and how far it has come. */
 export interface Following {
-  readonly cells: Set<number>;
+  /** Replaced, and not changed, when it follows others: who tells it something knows what it followed before. */
+  cells: ReadonlySet<number>;
   /** Undefined: it has joined those who are told at once; else it is behind them, and is told from here on. */
   behind: Place | undefined;
   /** Cells that are followed from a later place only. */
@@ -13,7 +14,7 @@ export interface Following {
 /** Listeners that are at the same place and follow the same cells: one look at the log is for all of them. */
 export interface Group {
   readonly behind: Place;
-  readonly cellIds: readonly number[];
+  readonly cells: ReadonlySet<number>;
   readonly listeners: readonly Listener[];
 }
 
@@ -30,9 +31,11 @@ export class Followings {
     return this.#all.get(listener)?.cells ?? none;
   }
 
-  /** Those who are told at once. */
-  joined(): Listener[] {
-    return [...this.#all].flatMap(([listener, { behind }]) => (behind ? [] : [listener]));
+  /** Those who are told at once, and the cells that they follow now. */
+  joined(): [Listener, ReadonlySet<number>][] {
+    return [...this.#all].flatMap(([listener, { behind, cells }]) =>
+      behind ? [] : [[listener, cells]],
+    );
   }
 
   /** Cells that they follow. */
@@ -50,32 +53,32 @@ export class Followings {
 
   /** Has a listener follow some cells from a place on. @param end where those are who are told at once */
   add(listener: Listener, cellIds: readonly number[], from: Place, end: Place): void {
-    const following = this.#all.get(listener) ?? {
-      cells: new Set(),
-      behind: end,
-      floors: new Map(),
-    };
-    this.#all.set(listener, following);
+    const known = this.#all.get(listener);
+    const following = known ?? { cells: none, behind: from, floors: new Map<number, Place>() };
     const before = (following.behind ??= end);
-    for (const cellId of following.cells)
-      if (!following.floors.has(cellId)) following.floors.set(cellId, before);
-    for (const cellId of cellIds) {
-      if (following.cells.has(cellId)) continue;
-      following.cells.add(cellId);
-      this.#counts.set(cellId, this.count(cellId) + 1);
-      following.floors.set(cellId, from);
+    const fresh = cellIds.filter((cellId) => !following.cells.has(cellId));
+    if (fresh.length === 0) return;
+    if (known) {
+      for (const cellId of following.cells)
+        if (!following.floors.has(cellId)) following.floors.set(cellId, before);
+      for (const cellId of fresh) following.floors.set(cellId, from);
     }
-    if (comparePlaces(from, before) < 0) following.behind = from;
+    for (const cellId of fresh) this.#counts.set(cellId, this.count(cellId) + 1);
+    following.cells = new Set([...following.cells, ...fresh]);
+    following.behind = comparePlaces(from, before) < 0 ? from : before;
+    this.#all.set(listener, following);
   }
 
   remove(listener: Listener, cellIds: readonly number[]): void {
     const following = this.#all.get(listener);
     if (!following) return;
+    const cells = new Set(following.cells);
     for (const cellId of cellIds) {
-      if (following.cells.delete(cellId)) this.#countLess(cellId);
+      if (cells.delete(cellId)) this.#countLess(cellId);
       following.floors.delete(cellId);
     }
-    if (following.cells.size === 0) this.#all.delete(listener);
+    following.cells = cells;
+    if (cells.size === 0) this.#all.delete(listener);
   }
 
   drop(listener: Listener): void {
@@ -117,15 +120,14 @@ export class Followings {
       else if (comparePlaces(behind, group.behind) === 0 && isSame(cells, group.cells))
         group.listeners.push(listener);
     }
-    return group && { ...group, cellIds: [...group.cells] };
+    return group;
   }
 
   /** A listener of a group, unless it has changed since. */
-  find(listener: Listener, { behind }: Group): Following | undefined {
+  find(listener: Listener, { behind, cells }: Group): Following | undefined {
     const following = this.#all.get(listener);
-    return following?.behind && comparePlaces(following.behind, behind) === 0
-      ? following
-      : undefined;
+    const isAsBefore = following?.behind && comparePlaces(following.behind, behind) === 0;
+    return isAsBefore && isSame(following.cells, cells) ? following : undefined;
   }
 
   /** Moves on a listener that was told up to a place; others come first next time. */
