@@ -45,6 +45,9 @@ describe("GET /metrics", () => {
       "ents_quarantine_evicted_total 0",
       "ents_queue_up 1",
       "ents_http_requests_in_flight 1",
+      "ents_live_connections 0",
+      "ents_live_events_total 0",
+      "ents_live_merged_total 0",
       "ents_database_up 1",
     ]);
   });
