@@ -24,7 +24,7 @@ export interface LiveSettings {
   /** As the world sees us. */
   readonly publicUrl: string;
   /** Pages of other places that may listen with credentials. */
-  readonly corsOrigins?: readonly string[] | undefined;
+  readonly corsOrigins: readonly string[];
   /** Proxies that are believed in whom they answer for. */
   readonly trustProxy: string | false;
   /** Live connections that one address has at most. */
@@ -57,7 +57,7 @@ export class Live {
       admission: this.#admission,
       seats: this.#seats,
       log: deps.log,
-      origins: [new URL(settings.publicUrl).origin, ...(settings.corsOrigins ?? [])],
+      origins: [new URL(settings.publicUrl).origin, ...settings.corsOrigins],
       addressOf: addressReader(settings.trustProxy),
     });
     deps.metrics.beforeReading(() => deps.metrics.liveConnections.set(this.#seats.taken));

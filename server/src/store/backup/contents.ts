@@ -40,6 +40,8 @@ export const contents: Readonly<Record<string, { readonly kept: boolean; readonl
     audit: { kept: true },
     legacy_object: { kept: true },
     legacy_cell: { kept: true },
+    arrival: { kept: false, why: "its order is that of this server's transactions" },
+    arrival_log: { kept: false, why: "each database draws a name of its own" },
     task: { kept: false, why: "what was being done, on that machine" },
     file: { kept: false, why: "what a task made can be made again" },
     file_chunk: { kept: false, why: "as files" },
