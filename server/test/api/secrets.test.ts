@@ -37,7 +37,7 @@ const secrets = { apiKey: "", uploadKey: "", token: "" };
 let cellId = 0;
 
 beforeAll(async () => {
-  await broken.db.schema.dropTable("reading").execute();
+  await broken.db.schema.dropTable("reading").cascade().execute();
   awayDb = connect("postgres://nobody@127.0.0.1:1/nowhere", silentLog);
   for (const db of [api.db, broken.db, awayDb]) {
     const app = buildServer({

@@ -34,6 +34,7 @@ export async function takeEmpty(transaction: Db): Promise<void> {
     await sql`set local lock_timeout = '10s'`.execute(transaction);
     await sql`lock table ${all} in access exclusive mode`.execute(transaction);
     await refuseRows(transaction, tables);
+    await sql`drop view if exists v_readings`.execute(transaction);
     await sql`drop table ${all}`.execute(transaction);
     await dropFunctions(transaction);
   }
