@@ -196,7 +196,7 @@ describe("the tag of an answer", () => {
     expect(headers).toMatchObject({
       etag: expect.stringMatching(/^W\/"[\w-]+"$/),
       "cache-control": "private, no-cache",
-      vary: "Accept-Encoding, Authorization, X-API-Key",
+      vary: "Accept-Encoding, Authorization, Origin, X-API-Key",
     });
     const tag = { "if-none-match": `"other", ${String(headers.etag)}` };
     const again = await get(query(), tag);
