@@ -112,7 +112,7 @@ async function askPatiently(port: number, request: Buffer): Promise<RawAnswer> {
 }
 
 describe.skipIf(!hasNginx)("a node behind deploy/nginx.conf (skipped without nginx)", () => {
-  it("is answered by the API, and what it uploads is stored once", async () => {
+  it("is answered by the API, which stores or keeps what it uploads", async () => {
     const statuses: number[] = [];
     const added = await rowsAdded(api.db, async () => {
       for (const request of Object.values(nodes))
