@@ -66,6 +66,11 @@ export function isReferenceGone(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === "23503";
 }
 
+/** Whether a column or a table was taken away while a query of the catalogue looked at it. */
+export function isFormChanged(error: unknown): boolean {
+  return error instanceof Error && ["42703", "42P01", "XX000"].includes(codeOf(error));
+}
+
 function codeOf(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -1,15 +1,25 @@
 import { readdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
-import { Migrator, type Migration, type MigrationProvider } from "kysely/migration";
+import {
+  Migrator,
+  type Migration,
+  type MigrationProvider,
+  type MigrationResultSet,
+} from "kysely/migration";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Db } from "./connect.ts";
+import { isFormChanged } from "./fault.ts";
 
 const migrationFailed = defineError(
   "unavailable",
   "migration_failed",
   "migration {name} failed: {reason}",
 );
+
+const mostTries = 50;
+const pause_ms = 100;
 
 const folder = new URL("../../migrations/", import.meta.url);
 
@@ -40,9 +50,8 @@ export async function listMigrations(): Promise<string[]> {
 export async function migrate(db: Db, log: Log, last?: string): Promise<string[]> {
   const migrationTableSchema = await currentSchema(db);
   const migrator = new Migrator({ db, provider: files, migrationTableSchema });
-  const { error, results = [] } = await (last === undefined
-    ? migrator.migrateToLatest()
-    : migrator.migrateTo(last));
+  const run = () => (last === undefined ? migrator.migrateToLatest() : migrator.migrateTo(last));
+  const { error, results = [] } = await (db.isTransaction ? run() : undisturbed(run));
   const failed = results.find(({ status }) => status === "Error");
   if (error) {
     const reason = error instanceof Error ? error.message : "unknown";
@@ -51,6 +60,18 @@ export async function migrate(db: Db, log: Log, last?: string): Promise<string[]
   const names = results.map(({ migrationName }) => migrationName);
   if (names.length > 0) log.info({ migrations: names }, "migrated the database");
   return names;
+}
+
+/**
+ * A migrator begins with a look at every table of every schema, which fails where one of them is changed at that moment, as
+ * the queue of tasks changes its own when a worker starts for the first time.
+ */
+async function undisturbed(run: () => Promise<MigrationResultSet>): Promise<MigrationResultSet> {
+  for (let tries = 1; ; tries += 1) {
+    const set = await run();
+    if (set.results || !isFormChanged(set.error) || tries === mostTries) return set;
+    await sleep(pause_ms);
+  }
 }
 
 /** The schema that our tables are in: a migrator takes its own tables in any other one for ours unless it is told. */

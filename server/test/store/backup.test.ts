@@ -10,7 +10,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { ArchiveReader } from "../../src/store/backup/archive-reader.ts";
 import { ArchiveWriter } from "../../src/store/backup/archive-writer.ts";
 import { backUp, type BackedUp } from "../../src/store/backup/back-up.ts";
-import { contents, listKept, listTables } from "../../src/store/backup/contents.ts";
+import { contents, functions, listKept, listTables } from "../../src/store/backup/contents.ts";
 import type { Manifest } from "../../src/store/backup/manifest.ts";
 import { check, restore } from "../../src/store/backup/restore.ts";
 import { createCell } from "../../src/store/cells.ts";
@@ -105,6 +105,13 @@ function flip(part: number, bits: number): Buffer {
 describe("what a backup keeps", () => {
   it("was decided for every table", async () => {
     expect(await listTables(database.db)).toMatchObject({ others: [] });
+  });
+
+  it("knows every function by its name, so that restoring takes away no others", async () => {
+    const { rows: made } = await sql<{ name: string }>`
+      select distinct proname::text as name from pg_proc
+      where pronamespace = current_schema()::regnamespace order by name`.execute(database.db);
+    expect(made.map(({ name }) => name)).toEqual(functions);
   });
 
   it("refers to nothing that it leaves out", async () => {

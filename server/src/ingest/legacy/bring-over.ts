@@ -1,9 +1,8 @@
 import { transact } from "../../db/transact.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { defineError } from "../../lib/errors.ts";
 import { recordDeed, type Actor, type Deed } from "../../store/audit.ts";
-import { addCellTag } from "../../store/cell-tags.ts";
+import { setCellTags } from "../../store/cell-tags.ts";
 import { createCell } from "../../store/cells.ts";
 import {
   advanceNumbers,
@@ -26,7 +25,7 @@ import { createLogger } from "../../store/loggers.ts";
 import { addMember, findRole } from "../../store/members.ts";
 import { createTag } from "../../store/tags.ts";
 import { createUser } from "../../store/users.ts";
-import { findCollisions, normaliseEmail, normaliseName } from "./collisions.ts";
+import { normaliseEmail, normaliseName, requireRoom } from "./collisions.ts";
 
 export interface BringDeps {
   readonly db: Db;
@@ -43,12 +42,6 @@ export interface Brought {
   /** The numbers of the cells that readings are taken for. */
   readonly cellIds: readonly number[];
 }
-
-const collisions = defineError(
-  "conflict",
-  "legacy_collisions",
-  "nothing has come over, since this is in the way:\n{list}",
-);
 
 /**
  * Brings over users, cells, loggers, tags and with whom cells are shared, all or nothing. What came over before stays
@@ -81,12 +74,6 @@ export async function bringOver(
   });
 }
 
-/** @throws KnownError that lists all that is in the way */
-export function requireRoom(old: OldDirectory, here: Here, trusted: boolean): void {
-  const found = findCollisions(old, here, { trusted });
-  if (found.length > 0) throw collisions({ list: found.map((one) => `  ${one}`).join("\n") });
-}
-
 class Carrier {
   readonly #db: Db;
   readonly #here: Here;
@@ -115,7 +102,11 @@ class Carrier {
       await this.#carry("logger", logger, () => this.#bringLogger(logger));
     for (const tag of old.tags) await this.#carry("tag", tag, () => this.#bringTag(tag));
     for (const { cell_id, user_id } of old.shares) await this.#share(cell_id, user_id);
-    for (const { cell_id, tag_id } of old.taggings) await this.#tag(cell_id, tag_id);
+    for (const [cellId, taggings] of Map.groupBy(old.taggings, ({ cell_id }) => cell_id))
+      await this.#tag(
+        cellId,
+        taggings.map(({ tag_id }) => tag_id),
+      );
   }
 
   result(): Brought {
@@ -177,12 +168,8 @@ class Carrier {
     });
     this.#newCells.add(id);
     const details = { name, user_id: userId };
-    return await this.#note("cell", {
-      objectType: "cell",
-      objectId: String(id),
-      cellId: id,
-      details,
-    });
+    const made = { objectType: "cell", objectId: String(id), cellId: id } as const;
+    return await this.#note("cell", { ...made, details });
   }
 
   async #bringLogger(logger: OldLogger): Promise<string> {
@@ -234,11 +221,12 @@ class Carrier {
     await recordDeed(this.#db, this.#deed({ ...share, cellId, details }));
   }
 
-  async #tag(cellId: number, oldTagId: number): Promise<void> {
-    const tagId = this.#ids.get(keyOf("tag", oldTagId));
-    const isHere = [...this.#tags.values()].includes(tagId ?? "");
-    if (!isHere || !this.#newCells.has(cellId)) return;
-    await addCellTag(this.#db, cellId, Number(tagId));
+  /** Two old tags may be one here: they have the same name, but for letter case. */
+  async #tag(cellId: number, oldTagIds: readonly number[]): Promise<void> {
+    if (!this.#newCells.has(cellId)) return;
+    const present = new Set(this.#tags.values());
+    const ids = oldTagIds.map((id) => this.#ids.get(keyOf("tag", id)) ?? "");
+    await setCellTags(this.#db, cellId, ids.filter((id) => present.has(id)).map(Number));
   }
 
   #account(oldUserId: string | null): string | null {

@@ -1,8 +1,15 @@
+import { defineError } from "../../lib/errors.ts";
 import { largestCellNumber } from "../../store/cell-numbers.ts";
 import { keyOf, type Here, type Named } from "../../store/legacy/here.ts";
 import type { OldDirectory } from "../../store/legacy/old-directory.ts";
 
 const largestLoggerNumber = 2_000_000_000;
+
+const inTheWay = defineError(
+  "conflict",
+  "legacy_collisions",
+  "nothing has come over, since this is in the way:\n{list}",
+);
 
 /** E-mail addresses count without regard to letter case and outer space. */
 export function normaliseEmail(email: string | null): string | undefined {
@@ -31,6 +38,12 @@ export function findCollisions(
     ...findNumbered("logger", old.loggers, here, largestLoggerNumber),
     ...(trusted ? [] : findUnproved(old, here)),
   ];
+}
+
+/** @throws KnownError that lists all that is in the way */
+export function requireRoom(old: OldDirectory, here: Here, trusted: boolean): void {
+  const found = findCollisions(old, here, { trusted });
+  if (found.length > 0) throw inTheWay({ list: found.map((one) => `  ${one}`).join("\n") });
 }
 
 interface OldNamed {

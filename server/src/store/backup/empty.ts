@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Db } from "../../db/connect.ts";
 import { defineError } from "../../lib/errors.ts";
 import { isDemo } from "../demo.ts";
-import { contents, listTables } from "./contents.ts";
+import { contents, functions, listTables } from "./contents.ts";
 
 const inUse = defineError(
   "conflict",
@@ -66,13 +66,11 @@ async function refuseRows(db: Db, tables: readonly string[]): Promise<void> {
   if (!(demoOnly && (await isDemo(db)))) throw notEmpty({ tables: filled.join(", ") });
 }
 
-/** Migrations make them anew. */
+/** Migrations make them anew. Others in our schema are somebody else's. */
 async function dropFunctions(db: Db): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select oid::regprocedure::text as name from pg_proc
     where pronamespace = (select oid from pg_namespace where nspname = current_schema())
-      and not exists (
-        select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e'
-      )`.execute(db);
-  for (const { name } of rows) await sql`drop routine ${sql.raw(name)}`.execute(db);
+      and proname = any(${functions})`.execute(db);
+  for (const { name } of rows) await sql`drop function ${sql.raw(name)}`.execute(db);
 }

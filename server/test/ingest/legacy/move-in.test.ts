@@ -52,6 +52,21 @@ describe("what an old database may lack or hold", () => {
     });
   });
 
+  it("is one tag of a cell where two of it are the same word", async () => {
+    await old.run(`
+      insert into cell (id, name) values (1, 'a'), (2, 'b');
+      insert into tag (id, name) values (4, 'Soil'), (5, ' soil '), (6, 'wet');
+      insert into cell_tag values (1, 4), (1, 5), (1, 6), (2, 5)`);
+    const { code } = await run();
+    expect(code).toBe(0);
+    const cells = (await api.get("/api/cell/")).json<{ tags: object[] }[]>();
+    const [soil, wet] = [
+      { id: 4, name: "Soil" },
+      { id: 6, name: "wet" },
+    ];
+    expect(cells.map(({ tags }) => tags)).toEqual([[soil, wet], [soil]]);
+  });
+
   it("is told of, row by row, where it can't come", async () => {
     await old.run(`
       insert into "user" (id, email) values ('${ada}', null);

@@ -1,0 +1,28 @@
+import { sql } from "kysely";
+import { expect, it } from "vitest";
+import { migrate } from "../../src/db/migrate.ts";
+import { useDatabase } from "../support/database.ts";
+import { silentLog } from "../support/log.ts";
+
+const database = useDatabase();
+
+it("migrates while another schema's tables change, as those of the queue do", async () => {
+  const { db } = database;
+  await sql`create schema beside`.execute(db);
+  const over = new AbortController();
+  const changes = (async () => {
+    let count = 0;
+    for (; !over.signal.aborted; count += 1) {
+      await sql`create table beside.queue (id serial, passing integer)`.execute(db);
+      await sql`alter table beside.queue drop column passing`.execute(db);
+      await sql`drop table beside.queue`.execute(db);
+    }
+    return count;
+  })();
+  try {
+    for (let nth = 0; nth < 15; nth += 1) expect(await migrate(db, silentLog)).toEqual([]);
+  } finally {
+    over.abort();
+    expect(await changes).toBeGreaterThan(0);
+  }
+});
