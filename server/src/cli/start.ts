@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
-import { openApp, type App } from "../app.ts";
+import type { App } from "../app.ts";
 import { loadConfig } from "../config.ts";
 import type { Example } from "../store/demo.ts";
 import { openLogger } from "./log.ts";
@@ -14,6 +14,8 @@ export const startCommand = new Command("start")
     const config = loadConfig();
     // Listened for from the start: what is half open by then is closed in order too.
     const stopped = stopSignal();
+    // The other commands would wait for all of it to be loaded.
+    const { openApp } = await import("../app.ts");
     const app = await openApp(config, openLogger(config.logLevel));
     console.log(greet(app, config.host));
     const example = await Promise.race([app.example, stopped]);

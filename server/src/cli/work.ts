@@ -4,9 +4,6 @@ import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { awaitDatabase } from "../db/open.ts";
 import { systemClock } from "../lib/clock.ts";
-import { openBell } from "../tasks/bells.ts";
-import { openKinds } from "../tasks/kinds.ts";
-import { Worker } from "../tasks/worker.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -22,6 +19,12 @@ export const workCommand = new Command("work")
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const stopped = Promise.race([stopSignal(), abandoned()]);
+    // As in `start` too: the other commands would wait for them to be loaded.
+    const [{ openBell }, { openKinds }, { Worker }] = await Promise.all([
+      import("../tasks/bells.ts"),
+      import("../tasks/kinds.ts"),
+      import("../tasks/worker.ts"),
+    ]);
     const database = await awaitDatabase({ ...config, log });
     const worker = new Worker({
       db: database.db,

@@ -26,8 +26,10 @@ export interface UploadLimits {
   readonly keep_s: number;
 }
 
-/** What a form takes beside its files. */
+/** What a form takes beside the bytes of its files. */
 const form_bytes = 1024 * 1024;
+/** A mapping is the longest of its fields, which are in bytes. */
+export const formLimits = { files: 100, fields: 20, fieldSize: 256 * 1024 };
 
 const notMultipart = defineError(
   "unsupported_media_type",
@@ -43,6 +45,16 @@ const noRoom = defineError(
   "too_many_requests",
   "imports_full",
   "files for imports take {used} MB of the {most} MB that they may: delete imports that are done",
+);
+const brokenForm = defineError(
+  "invalid",
+  "broken_form",
+  "what was sent is no whole form in multipart/form-data: {why}",
+);
+const tooMany = defineError(
+  "too_large",
+  "form_too_large",
+  "a form takes {files} files and {fields} fields: pack files into zip files",
 );
 const noFiles = defineError("invalid", "no_files", "there is no file in the form");
 const badField = defineError("invalid", "invalid_field", "{problem}");
@@ -68,8 +80,16 @@ export async function takeUpload(request: FastifyRequest, limits: UploadLimits):
     return { files, fields: readFields(fields) };
   } catch (error) {
     for (const id of files) await deleteFile(db, id);
-    throw error;
+    throw explain(error);
   }
+}
+
+/** The parser throws an error of no kind for what it can't read, and one of a few words for what is too much. */
+function explain(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if ("code" in error)
+    return /^FST_.*_LIMIT$/.test(String(error.code)) ? tooMany(formLimits) : error;
+  return /multipart/i.test(error.message) ? brokenForm({ why: error.message }) : error;
 }
 
 async function takeParts(

@@ -9,7 +9,7 @@ import { defineError } from "../lib/errors.ts";
 import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
-import { takeUpload } from "./import-upload.ts";
+import { formLimits, takeUpload } from "./import-upload.ts";
 import { toAnswer } from "./task-answer.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
 
@@ -24,16 +24,10 @@ const params = Type.Object({ import: TaskId });
 const Done = Type.Object({ message: Type.String() });
 const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
 
-const mostFiles = 100;
-const mostFields = 20;
-/** A mapping is the longest. */
-const field_bytes = 256 * 1024;
-
 /** `/imports`: files are sent and looked at, and then imported. Everyone sees their own. */
 export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, { deps }) => {
   const { db, settings } = deps;
-  const limits = { files: mostFiles, fields: mostFields, fieldSize: field_bytes };
-  await app.register(multipart, { limits: { ...limits, fileSize: Infinity } });
+  await app.register(multipart, { limits: { ...formLimits, fileSize: Infinity } });
 
   app.post(
     "/imports",

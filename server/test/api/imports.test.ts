@@ -28,6 +28,9 @@ beforeAll(() => {
 afterAll(async () => await worker.stop());
 
 const start = 1_700_000_000;
+const oneFile = { "a.csv": "x" };
+const numbered = (count: number): Readonly<Record<string, string>> =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`n${at}`, "x"]));
 
 describe("/api/imports", () => {
   it("takes files, says what they hold, and imports them when it is told to", async () => {
@@ -181,6 +184,23 @@ describe("/api/imports", () => {
     expect(await countFiles(api.db)).toEqual(before);
   });
 
+  it.each([
+    ["breaks off", oneFile, {}, (body: Buffer) => body.subarray(0, -12), 400, "broken_form"],
+    ["is none", oneFile, {}, () => Buffer.from("no form at all"), 400, "broken_form"],
+    ["has too many fields", oneFile, numbered(21), undefined, 413, "form_too_large"],
+    ["has too many files", numbered(101), {}, undefined, 413, "form_too_large"],
+    ["has a field that isn't known", oneFile, { cel: "1" }, undefined, 400, "invalid_field"],
+  ])("says so where a form %s, and keeps nothing", async (...row) => {
+    const [, files, fields, change, status, code] = row;
+    const ada = await newUser(api);
+    const before = await countFiles(api.db);
+    const added = await rowsAdded(api.db, async () => {
+      const response = await send(ada, files, fields, {}, change);
+      expect([response.statusCode, response.json()]).toMatchObject([status, { code }]);
+    });
+    expect([added, await countFiles(api.db)]).toEqual([{}, before]);
+  });
+
   it("keeps nothing of what breaks off", async () => {
     const ada = await newUser(api);
     const before = await countFiles(api.db);
@@ -235,13 +255,14 @@ async function send(
   files: Contents,
   fields: Readonly<Record<string, string>> = {},
   headers: Readonly<Record<string, string>> = {},
+  change: (body: Buffer) => Buffer = (body) => body,
 ) {
   const { body, type } = form(files, fields);
   return await api.inject({
     method: "POST",
     url: "/api/imports",
     headers: { ...user.headers, "content-type": type, ...headers },
-    payload: body,
+    payload: change(body),
   });
 }
 

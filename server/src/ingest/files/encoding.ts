@@ -10,9 +10,9 @@ const headBytes = 65_536;
 export async function readHead(file: StoredFile): Promise<Head> {
   const bytes = await file.slice(0, Math.min(headBytes, file.size));
   const encoding = detectEncoding(bytes);
-  // Text has no zero bytes, once it is known that its characters have two.
-  const text = new TextDecoder(encoding).decode(bytes);
-  return { bytes, firstLine: text.includes("\0") ? "" : firstLineOf(text) };
+  const firstLine = firstLineOf(new TextDecoder(encoding).decode(bytes));
+  // Text has no zero bytes, once it is known that its characters have two; but a card that lost its power may, further on.
+  return { bytes, firstLine: firstLine.includes("\0") ? "" : firstLine };
 }
 
 /** UTF-16 says so at its beginning; what isn't UTF-8 is taken for what Windows writes in western Europe. */

@@ -81,7 +81,7 @@ async function planEntry(
     return { file, format: understanding.format ? getFormat(understanding.format) : format };
   const isTable = /[,;\t]/.test(head.firstLine);
   if (understanding.mapping && isTable) return { file, format: getFormat("mapped") };
-  return { reason: "it is no file of measurements that is known here" };
+  return { reason: `it is no file of measurements that is known here${describeStart(head)}` };
 }
 
 async function getHead(file: StoredFile): Promise<Head> {
@@ -98,8 +98,11 @@ function understand(
   if (mapping) return getFormat("mapped");
   const found = recognise(head);
   if (found) return found;
-  const shown = head.firstLine === "" ? "" : `: it begins with ${quote(head.firstLine)}`;
-  throw unknownFile({ file: name, found: shown });
+  throw unknownFile({ file: name, found: describeStart(head) });
+}
+
+function describeStart({ firstLine }: Head): string {
+  return firstLine === "" ? "" : `: it begins with ${quote(firstLine)}`;
 }
 
 function isParquet({ bytes }: Head): boolean {

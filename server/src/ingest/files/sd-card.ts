@@ -44,7 +44,9 @@ export const sdCard: FileFormat = {
   title: "SD card of a node",
   vwc: "as its device sends",
   printError: 0.5e-9,
-  recognises: ({ firstLine }) => header.test(firstLine.trim()),
+  // Another sensor type is for a mapping, and keeps the other files of a card from nothing.
+  recognises: ({ firstLine }) =>
+    findSensorType(header.exec(firstLine.trim())?.[1] ?? "") !== undefined,
   read: readSdCard,
 };
 

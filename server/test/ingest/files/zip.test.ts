@@ -14,6 +14,7 @@ describe("a zip file", () => {
     const zip = await zipOf("card.zip", {
       "card/BME280_TEMP.csv": card,
       "card/README.txt": "hello",
+      "card/SONAR.csv": card.replace("BME280_TEMP", "SONAR"),
       "__MACOSX/card/._BME280_TEMP.csv": card,
       "more.zip": await inner.slice(0, inner.size),
       "empty.csv": "",
@@ -25,7 +26,11 @@ describe("a zip file", () => {
     expect(skipped).toEqual([
       {
         name: "card.zip/card/README.txt",
-        reason: expect.stringMatching(/no file of measurements/),
+        reason: expect.stringMatching(/no file of measurements.*: it begins with "hello"/),
+      },
+      {
+        name: "card.zip/card/SONAR.csv",
+        reason: expect.stringMatching(/begins with "unix_time.*SONAR"/),
       },
       { name: "card.zip/more.zip", reason: expect.stringMatching(/zip file in a zip file/) },
       { name: "card.zip/empty.csv", reason: "it is empty" },
@@ -75,6 +80,11 @@ describe("a zip file", () => {
 });
 
 describe("a file", () => {
+  it("is known by its first line, though there are zero bytes further on", async () => {
+    const { files } = await plan(fileOf("torn.csv", `${card}\0\0\0\0\n2,1,1,2\n`));
+    expect(files.map(({ format }) => format.name)).toEqual(["sd-card"]);
+  });
+
   it("is known by how it begins", async () => {
     const { files } = await planImport(
       [
