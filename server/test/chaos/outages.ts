@@ -6,20 +6,23 @@ import { ForeignPostgres } from "./postgres.ts";
 import { Product } from "./product.ts";
 import { Writers } from "./writers.ts";
 
-/** Within which time an upload is answered, whatever has become of the database. */
-const patience_ms = 1000;
-
 /** So many nodes' worth of uploads, not as many as a machine can make. */
 const pause_ms = 10;
 
+/** How long there is no database, and within which time an upload is answered nevertheless. */
+export interface Hardship {
+  readonly duration_ms: number;
+  readonly patience_ms: number;
+}
+
 /** Freezes the database under uploads for some time, as a stalled disk does. */
-export async function surviveFreeze(chance: Chance, duration_ms: number): Promise<void> {
+export async function surviveFreeze(chance: Chance, hardship: Hardship): Promise<void> {
   const product = await Product.create();
   try {
     await surviveOutage(product, chance, {
       begin: () => product.signalDatabase("SIGSTOP"),
       end: () => product.signalDatabase("SIGCONT"),
-      duration_ms,
+      ...hardship,
     });
   } finally {
     await product.discard();
@@ -27,7 +30,7 @@ export async function surviveFreeze(chance: Chance, duration_ms: number): Promis
 }
 
 /** Stops a database that isn't ours to start again, under uploads, for some time. */
-export async function surviveAbsence(chance: Chance, duration_ms: number): Promise<void> {
+export async function surviveAbsence(chance: Chance, hardship: Hardship): Promise<void> {
   const postgres = await ForeignPostgres.create();
   await postgres.start();
   const product = await Product.create(postgres.url);
@@ -35,7 +38,7 @@ export async function surviveAbsence(chance: Chance, duration_ms: number): Promi
     await surviveOutage(product, chance, {
       begin: () => postgres.stop(),
       end: () => postgres.start(),
-      duration_ms,
+      ...hardship,
     });
   } finally {
     await product.discard();
@@ -43,16 +46,15 @@ export async function surviveAbsence(chance: Chance, duration_ms: number): Promi
   }
 }
 
-interface Outage {
+interface Outage extends Hardship {
   readonly begin: () => Promise<void>;
   readonly end: () => Promise<void>;
-  readonly duration_ms: number;
 }
 
 async function surviveOutage(
   product: Product,
   chance: Chance,
-  { begin, end, duration_ms }: Outage,
+  { begin, end, duration_ms, patience_ms }: Outage,
 ): Promise<void> {
   await product.start();
   const writers = new Writers(chance, await product.createCells(3));
@@ -68,12 +70,12 @@ async function surviveOutage(
   await sleep(1000);
   stop.abort();
   await written;
-  expect(countOutcomes(writers)).toEqual({ "200 in time": writers.outcomes.length });
+  expect(countOutcomes(writers, patience_ms)).toEqual({ "200 in time": writers.outcomes.length });
   await expectKept(product, writers.ledger, writers.ledger.freeze());
 }
 
-/** How many uploads were answered what, and whether within the time that a node waits. */
-function countOutcomes({ outcomes }: Writers): Record<string, number> {
+/** How many uploads were answered what, and whether within some time. */
+function countOutcomes({ outcomes }: Writers, patience_ms: number): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { status, latency_ms } of outcomes) {
     const outcome = `${status ?? "no answer"} ${latency_ms < patience_ms ? "in time" : "too late"}`;
