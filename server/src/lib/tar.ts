@@ -9,7 +9,11 @@ export interface TarFile {
 const block_bytes = 512;
 const zeros = Buffer.alloc(block_bytes);
 
-const archiveBroken = defineError("invalid", "archive_broken", "{why}");
+const archiveBroken = defineError(
+  "invalid",
+  "archive_broken",
+  "this is no archive of ours, or it isn't whole: {why}",
+);
 
 /** Where the fields of a header stand, which of them are numbers in octal. Source: POSIX.1-1988, ustar. */
 const fields = {
@@ -91,7 +95,7 @@ function parseHeader(header: Buffer): { name: string; size: number } {
   const name = /^([\w.-]+(?:\/[\w.-]+)?)\0+$/.exec(get("name"))?.[1];
   const size = /^[0-7]{11}\0$/.test(get("size")) ? Number.parseInt(get("size"), 8) : NaN;
   if (!isHeader || name === undefined || Number.isNaN(size))
-    throw archiveBroken({ why: "what it holds is no archive of ours, or was altered" });
+    throw archiveBroken({ why: "where a file should begin, none does" });
   return { name, size };
 }
 
