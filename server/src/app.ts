@@ -59,7 +59,11 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     log: logger,
     clock: systemClock,
   });
-  const database = await awaitDatabase({ ...config, log: logger });
+  const database = await awaitDatabase({
+    ...config,
+    log: logger,
+    meanwhile: "uploads are kept on disk",
+  });
   const quarantine = new QuarantineKeeper({
     db: database.db,
     log: logger,

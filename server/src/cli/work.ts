@@ -25,7 +25,7 @@ export const workCommand = new Command("work")
       import("../tasks/kinds.ts"),
       import("../tasks/worker.ts"),
     ]);
-    const database = await awaitDatabase({ ...config, log });
+    const database = await awaitDatabase({ ...config, log, meanwhile: "tasks wait" });
     const worker = new Worker({
       db: database.db,
       bell: openBell(database, { ...config, log }),

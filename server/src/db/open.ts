@@ -56,6 +56,11 @@ export interface AwaitedDatabase extends Connections {
   isUp(): Promise<boolean>;
 }
 
+export interface AwaitOptions extends ServerOptions {
+  /** What becomes of what is to be done while the database is waited for, for people: `tasks wait`. */
+  readonly meanwhile: string;
+}
+
 /** How long the embedded server's start is waited for: after a crash it may take minutes, in which uploads come. */
 const start_ms = 1000;
 const retry_ms = 1000;
@@ -68,7 +73,7 @@ const quietTries = 30;
  *
  * @throws KnownError when it can't be started, doesn't let us in, or is too old
  */
-export async function awaitDatabase(options: ServerOptions): Promise<AwaitedDatabase> {
+export async function awaitDatabase(options: AwaitOptions): Promise<AwaitedDatabase> {
   const server = await findServer(options);
   const connections = connectTo(server, options.log);
   const probe = new DatabaseProbe(server.url);
@@ -79,7 +84,7 @@ export async function awaitDatabase(options: ServerOptions): Promise<AwaitedData
     await prepare(connections, options);
     readiness.settle(true);
   };
-  const trying = await tryFirst(server, attempt, options.log, closing.signal).catch(
+  const trying = await tryFirst(server, attempt, options, closing.signal).catch(
     async (error: unknown) => {
       await connections.close();
       throw error;
@@ -98,6 +103,8 @@ export async function awaitDatabase(options: ServerOptions): Promise<AwaitedData
     },
   };
 }
+
+type Telling = Pick<AwaitOptions, "log" | "meanwhile">;
 
 /** Something that may become ready once, unless it is given up. */
 class Readiness {
@@ -123,13 +130,14 @@ class Readiness {
 async function tryFirst(
   server: DatabaseServer,
   attempt: () => Promise<void>,
-  log: Log,
+  { log, meanwhile }: Telling,
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<void> }> {
-  const keepOn = async (reason: unknown) => await keepTrying(attempt, reason, log, signal);
+  const keepOn = async (reason: unknown) =>
+    await keepTrying(attempt, reason, { log, meanwhile }, signal);
   const started = server.start(signal);
   if (!(await startsInTime(server, started))) {
-    log.warn({}, "the database takes long to start; uploads are kept on disk meanwhile");
+    log.warn({}, `the database takes long to start; ${meanwhile} meanwhile`);
     return { done: started.then(attempt).catch(keepOn) };
   }
   try {
@@ -161,13 +169,13 @@ function isUnreachable(error: unknown): boolean {
 async function keepTrying(
   attempt: () => Promise<void>,
   first: unknown,
-  log: Log,
+  { log, meanwhile }: Telling,
   signal: AbortSignal,
 ): Promise<void> {
   let error = first;
   for (let tries = 0; !signal.aborted; tries += 1) {
     if (tries % quietTries === 0)
-      log.error({ err: error }, "the database is waited for; uploads are kept on disk meanwhile");
+      log.error({ err: error }, `the database is waited for; ${meanwhile} meanwhile`);
     await sleep(retry_ms, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     try {

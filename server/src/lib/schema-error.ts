@@ -28,7 +28,7 @@ function describeFault(
   allowedValues: readonly unknown[] | undefined,
 ): string {
   if (allowedValues) return `must be one of ${allowedValues.join(", ")}`;
-  if (keyword === "boolean") return "is nothing that is known here";
+  if (keyword === "boolean" || keyword === "additionalProperties") return "isn't known here";
   if (keyword === "pattern") return "has characters that it can't have";
   return message;
 }

@@ -1,7 +1,7 @@
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { ExportParams } from "@ents-backend/schemas/export";
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
 import { readerOf } from "../auth/access.ts";
 import { writeExport, type ExportDeps } from "../exports/export.ts";
@@ -9,6 +9,7 @@ import { describeFile } from "../exports/file.ts";
 import { prepareExport, type ExportQuery } from "../exports/request.ts";
 import { boundValues } from "../exports/size.ts";
 import { defineError } from "../lib/errors.ts";
+import { networkOf } from "../lib/network.ts";
 import { Slots } from "../lib/slots.ts";
 import { resamples } from "../timeseries/resample.ts";
 import { compressed } from "./compression.ts";
@@ -17,8 +18,7 @@ import { parseCells, parseNames } from "./sought.ts";
 
 /** Beyond these, an export is a task: it goes on when a connection breaks, and doesn't keep one of the few for reading. */
 const mostValues = 2_000_000;
-const mostAtOnce = 2;
-const mostWaiting = 50;
+const downloads = { count: 2, mostWaiting: 50, mostWaitingEach: 5 };
 const longest_ms = 10 * 60_000;
 const retryAfter_s = 30;
 
@@ -32,6 +32,11 @@ const tooManyDownloads = defineError(
   "too_many_downloads",
   "others are downloading: try again soon, or POST /api/tasks with the kind export",
 );
+
+export interface DownloadLimits {
+  /** How long a reader who takes nothing of a download is waited for. */
+  readonly readerPatience_ms: number;
+}
 
 const time = "RFC 1123, ISO 8601 or Unix seconds, included; default: everything there is";
 const DownloadQuery = Type.Object({
@@ -55,19 +60,21 @@ const DownloadQuery = Type.Object({
 });
 
 /** `/export.csv`: what isn't too much, as a download. */
-export const exportCsv: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (
-  app,
-  { deps },
-) => {
+export const exportCsv: FastifyPluginAsyncTypebox<{
+  deps: ReadingDeps;
+  limits: DownloadLimits;
+}> = async (app, { deps, limits }) => {
   const exporting: ExportDeps = { db: deps.reads, clock: deps.clock };
-  const slots = new Slots(mostAtOnce, mostWaiting);
+  const slots = new Slots(downloads);
 
-  async function* download(query: ExportQuery, signal: AbortSignal) {
-    await slots.take(signal);
+  async function* download(query: ExportQuery, who: string, over: AbortController) {
+    const { signal } = over;
+    await slots.take(who, signal);
     try {
-      yield* writeExport(exporting, query, { signal, report: () => undefined });
+      const pieces = writeExport(exporting, query, { signal, report: () => undefined });
+      yield* watchReader(pieces, limits.readerPatience_ms, () => over.abort());
     } finally {
-      slots.free();
+      slots.free(who);
     }
   }
 
@@ -80,23 +87,52 @@ export const exportCsv: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async
     const query = await prepareExport(deps.db, readerOf(request.caller), toParams(request.query));
     const count = await boundValues(deps.reads, query);
     if (count > mostValues) throw exportTooLarge({ count, most: mostValues });
-    if (slots.isFull) throw Object.assign(tooManyDownloads(), { retryAfter_s });
+    const who = nameOf(request);
+    if (slots.isFullFor(who)) throw Object.assign(tooManyDownloads(), { retryAfter_s });
     const { name, mediaType } = describeFile(query);
     reply.type(mediaType).headers({
       "Content-Disposition": `attachment; filename="${name}"`,
       "Cache-Control": "private, no-cache",
     });
     if (request.method === "HEAD") return reply.send(Readable.from([]));
-    const pieces = download(query, patienceWith(reply));
-    return reply.send(Readable.from(pieces, { highWaterMark: 2 }));
+    const over = patienceWith(reply);
+    const pieces = download(query, who, over);
+    const body = Readable.from(pieces, { highWaterMark: 2 });
+    // What waits for its reader hears of nothing else.
+    return reply.send(addAbortSignal(over.signal, body));
   });
 };
 
 /** Is aborted when the client goes away, or takes so long that the database has to be let go of. */
-function patienceWith({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  raw.once("close", () => gone.abort());
-  return AbortSignal.any([gone.signal, AbortSignal.timeout(longest_ms)]);
+function patienceWith({ raw }: FastifyReply): AbortController {
+  const over = new AbortController();
+  const impatience = setTimeout(() => over.abort(), longest_ms);
+  raw.once("close", () => {
+    clearTimeout(impatience);
+    over.abort();
+  });
+  return over;
+}
+
+/** Passes pieces on, and gives up a reader who takes none for too long. */
+async function* watchReader(
+  pieces: AsyncIterable<Uint8Array>,
+  patience_ms: number,
+  giveUp: () => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    const impatience = setTimeout(giveUp, patience_ms);
+    try {
+      yield piece;
+    } finally {
+      clearTimeout(impatience);
+    }
+  }
+}
+
+/** Who downloads, so that nobody keeps others from it: a user, or whoever has an address. */
+function nameOf({ caller, ip }: FastifyRequest): string {
+  return readerOf(caller).userId ?? networkOf(ip);
 }
 
 function toParams({

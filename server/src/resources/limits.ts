@@ -1,9 +1,10 @@
 import { openFilesLimit } from "../lib/open-files.ts";
 import type { ConnectionLimits } from "./connections.ts";
+import type { DownloadLimits } from "./export.ts";
 import { longestArrival_ms } from "./slow-requests.ts";
 
 /** How much of anything one request may be, and for how long. */
-export interface ServerLimits extends ConnectionLimits {
+export interface ServerLimits extends ConnectionLimits, DownloadLimits {
   /** How long a request may take to arrive. */
   readonly requestTimeout_ms: number;
   /** How long its head may take, counted from when its connection was opened or was last answered. */
@@ -22,6 +23,7 @@ export const defaultLimits: ServerLimits = {
   requestTimeout_ms: 30_000,
   headersTimeout_ms: 10_000,
   idleTimeout_ms: 120_000,
+  readerPatience_ms: 30_000,
   bodyLimit_bytes: 256 * 1024,
   headLimit_bytes: 16 * 1024,
   connections: Math.max(100, Math.min(15_000, openFilesLimit() - otherFiles)),

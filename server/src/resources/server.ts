@@ -120,7 +120,7 @@ export function buildServer(
   describeRoutes(app, deps.settings.publicUrl);
   const routes = collectRoutes(app);
   const channel = openLive(app, deps);
-  app.register(registerResources, { prefix: "/api", deps, channel });
+  app.register(registerResources, { prefix: "/api", deps, channel, limits });
   app.register(uploadByKey, { deps });
   app.register(registerOperation, { deps });
   app.register(answerOtherMethods, { routes });
@@ -138,7 +138,7 @@ function openLive(app: FastifyInstance, deps: ServerDeps): Live {
 
 async function registerResources(
   app: FastifyInstance,
-  { deps, channel }: { deps: ServerDeps; channel: Live },
+  { deps, channel, limits }: { deps: ServerDeps; channel: Live; limits: ServerLimits },
 ): Promise<void> {
   refuseNodes(app);
   identifyCallers(app, deps, await openRateLimit(app, deps));
@@ -159,7 +159,7 @@ async function registerResources(
   app.register(power, { deps });
   app.register(teros, { deps });
   app.register(readings, { deps });
-  app.register(exportCsv, { deps });
+  app.register(exportCsv, { deps, limits });
   app.register(since, { deps });
   app.register(live, { channel });
   app.register(cells, { deps });

@@ -41,7 +41,7 @@ const noSuchRange = defineError(
 
 const params = Type.Object({ task: TaskId });
 const Bytes = Type.Unsafe<Readable>({ description: "the file" });
-const Unchanged = Type.Null({ description: "`If-None-Match` names it" });
+const Unchanged = Type.Unsafe<undefined>({ description: "`If-None-Match` names it" });
 
 /** `/tasks/{task}/result`: downloads what a task has made, all of it or a range. */
 export const taskResult: FastifyPluginAsyncTypebox<{
@@ -89,7 +89,7 @@ function sendFile(
     "Cache-Control": "private, no-cache",
     Vary: "Authorization, X-API-Key",
   });
-  if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send(null);
+  if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send();
   const ifRange = headers["if-range"];
   const range = ifRange === undefined || ifRange === tag ? headers.range : undefined;
   const part = parseRange(range, file.size);

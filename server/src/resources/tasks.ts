@@ -18,22 +18,17 @@ import {
 import { tryRing } from "../tasks/bell.ts";
 import { findKind, type Kind } from "../tasks/kind.ts";
 import type { ServerDeps } from "./deps.ts";
+import { pageQuery, toPage, toRange } from "./page.ts";
 import { toAnswer } from "./task-answer.ts";
 
 export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
 
 const params = Type.Object({ task: TaskId });
-const TasksQuery = Type.Object({
+const TasksQuery = pageQuery({
   state: Type.Optional(TaskState),
   kind: Type.Optional(Type.String({ maxLength: 50 })),
-  limit: Type.Optional(Type.Number({ minimum: 1, maximum: 1000, multipleOf: 1 })),
-  before: Type.Optional(
-    Type.Number({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, multipleOf: 1 }),
-  ),
 });
 const Done = Type.Object({ message: Type.String() });
-
-const defaultLimit = 100;
 
 const invalidParams = defineError("invalid", "invalid_params", "{problem}");
 
@@ -65,15 +60,11 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
         response: { 200: TaskList },
       },
     },
-    async ({ query: { limit = defaultLimit, before, ...filter }, caller }) => {
+    async ({ query, caller }) => {
       const owner = ownerOf(requirePerson(caller, "read"));
-      // One more than is answered, to know whether there are any.
-      const rows = await listTasks(db, owner, filter, { before, limit: limit + 1 });
-      const shown = rows.slice(0, limit);
-      return {
-        tasks: shown.map(toAnswer),
-        next: rows.length > limit ? shown.at(-1)!.number : null,
-      };
+      const rows = await listTasks(db, owner, query, toRange(query));
+      const { shown, next } = toPage(rows, query, ({ number }) => number);
+      return { tasks: shown.map(toAnswer), next };
     },
   );
 

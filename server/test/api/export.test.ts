@@ -1,6 +1,7 @@
 import { request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { parse } from "csv-parse/sync";
@@ -8,13 +9,15 @@ import { sql } from "kysely";
 import { beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/db/connect.ts";
 import { updateCell } from "../../src/store/cells.ts";
+import { defaultLimits } from "../../src/resources/server.ts";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { silentLog } from "../support/log.ts";
 import { ramp, store } from "../support/series.ts";
+import { newUser } from "../support/users.ts";
 
 /** The connections for reading are as few as two downloads need. */
-const api = useApi(undefined, () => ({
+const api = useApi({ ...defaultLimits, readerPatience_ms: 3000 }, () => ({
   reads: connect(api.databaseUrl, silentLog, { connections: 4, statementTimeout_ms: 60_000 }),
 }));
 const start = 1_704_067_200;
@@ -40,9 +43,11 @@ async function get(query: Record<string, string>, headers: Record<string, string
   });
 }
 
-async function open(path: string): Promise<IncomingMessage> {
+async function open(path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
-    request({ host: "127.0.0.1", port, path, agent: false }, resolve).on("error", reject).end();
+    request({ host: "127.0.0.1", port, path, headers, agent: false }, resolve)
+      .on("error", reject)
+      .end();
   });
 }
 
@@ -50,9 +55,14 @@ async function open(path: string): Promise<IncomingMessage> {
 async function transactions(): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     select count(*)::int from pg_stat_activity
-    where state like '%in transaction' and query like '%array_send%'`.execute(api.db);
+    where xact_start is not null and query like '%array_send%' and pid <> pg_backend_pid()`.execute(
+    api.db,
+  );
   return rows[0]!.count;
 }
+
+const connections = async (): Promise<number> =>
+  await promisify(api.app.server.getConnections.bind(api.app.server))();
 
 describe("GET /api/export.csv", () => {
   it("downloads all readings of a cell", async () => {
@@ -160,7 +170,8 @@ describe("a long download", () => {
 
   it("makes others wait, and lets go of the database when its reader leaves", async () => {
     const before = await transactions();
-    const idle = [await open(path), await open(path)];
+    const ada = await newUser(api);
+    const idle = [await open(path), await open(path, ada.headers)];
     await expect.poll(transactions).toBe(before + 2);
     const third = open(`/api/export.csv?cells=${cell}`);
     const readings = `/api/power/${cell}?startTime=0`;
@@ -168,5 +179,22 @@ describe("a long download", () => {
     for (const answer of idle) answer.destroy();
     expect((await text(await third)).split("\n")).toHaveLength(5);
     await expect.poll(transactions).toBe(before);
+  });
+
+  it("leaves room for others, however often one asks", async () => {
+    const greedy = await newUser(api);
+    const asked = Array.from({ length: 7 }, async () => await open(path, greedy.headers));
+    await Promise.any(asked.map(async (answer) => expect((await answer).statusCode).toBe(429)));
+    expect((await get({ cells: String(cell) })).statusCode).toBe(200);
+    await Promise.all(asked.map(async (answer) => (await answer).destroy()));
+  });
+
+  it("is given up, and the database let go of, where its reader takes nothing of it", async () => {
+    await expect.poll(connections).toBe(0);
+    const before = await transactions();
+    const idle = await open(path);
+    await expect.poll(connections, { timeout: 20_000 }).toBe(0);
+    await expect.poll(transactions).toBe(before);
+    await expect(text(idle)).rejects.toMatchObject({ code: "ECONNRESET" });
   });
 });

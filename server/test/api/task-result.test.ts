@@ -92,5 +92,6 @@ describe("a result", () => {
       expect((await ask({ range, "if-range": other })).statusCode).toBe(200);
     const known = await ask({ "if-none-match": tag });
     expect([known.statusCode, known.rawPayload.length]).toEqual([304, 0]);
+    expect(known.headers).not.toHaveProperty("content-length");
   });
 });
