@@ -46,6 +46,13 @@ const mostRings = 100;
 
 const isStale = sql<boolean>`(state = 'STARTED' and heartbeat_at < now() - make_interval(secs => ${stale_s}))`;
 
+/** What other tasks of the same owner have made since a task was asked for: it has so much less room. */
+const madeSince = sql`(
+  select coalesce(sum(file.size), 0) from task as other join file on file.id = other.file_id
+  where (other.account_id = task.account_id or other.account_id is null and other.origin = task.origin)
+    and other.finished_at > task.created_at and file.expires_at > now()
+)`;
+
 /** Begins a task that waits for a worker, or whose worker is gone. @returns undefined where someone else was faster */
 export async function claimTask(
   db: Db,
@@ -60,7 +67,8 @@ export async function claimTask(
       where id = ${id} and (
         state = 'PENDING' and losses < ${mostLosses} or ${isStale} and losses < ${mostLosses - 1}
       )
-      returning id, attempts, kind, params, account_id, origin, as_admin, keep_seconds, max_bytes
+      returning id, attempts, kind, params, account_id, origin, as_admin, keep_seconds,
+        greatest(0, max_bytes - ${madeSince})::bigint as max_bytes
     ), ${withoutFiles("begun")}
     select begun.*, as_admin and coalesce(account.admin, false) as admin
     from begun left join account on account.id = account_id`.execute(db);
