@@ -9,7 +9,7 @@ import { sql } from "kysely";
 import { beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/db/connect.ts";
 import { updateCell } from "../../src/store/cells.ts";
-import { defaultLimits } from "../../src/resources/server.ts";
+import { defaultLimits } from "../../src/resources/limits.ts";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { silentLog } from "../support/log.ts";
