@@ -23,7 +23,7 @@ export const defaultLimits: ServerLimits = {
   requestTimeout_ms: 30_000,
   headersTimeout_ms: 10_000,
   idleTimeout_ms: 120_000,
-  readerPatience_ms: 30_000,
+  readerPatience_ms: 60_000,
   bodyLimit_bytes: 256 * 1024,
   headLimit_bytes: 16 * 1024,
   connections: Math.max(100, Math.min(15_000, openFilesLimit() - otherFiles)),

@@ -1,4 +1,5 @@
 import type { Db } from "../db/connect.ts";
+import { leaveRoom } from "../lib/disk.ts";
 import { deleteFile, writeFile, type StoredFile } from "../store/files.ts";
 import type { Beat, ClaimedTask } from "../store/task-claims.ts";
 import type { Asker, Work } from "./kind.ts";
@@ -9,11 +10,17 @@ export type Interruption = "lost" | "stopping";
 /** What is being written when its run ends goes in any case. */
 const unfinished_s = 7 * 24 * 3600;
 
+export interface RunOptions {
+  readonly db: Db;
+  /** A directory on the database's disk, where that is this machine's: what tasks make leaves room on it. */
+  readonly diskOf?: string | undefined;
+}
+
 /** One run of a task by this worker: what its kind works with, and what the worker knows of it. */
 export class Run implements Work {
   readonly taskId: string;
   readonly asker: Asker;
-  readonly #db: Db;
+  readonly #options: RunOptions;
   readonly #task: ClaimedTask;
   readonly #stop = new AbortController();
   #interruption: Interruption | undefined;
@@ -22,8 +29,8 @@ export class Run implements Work {
   #file: StoredFile | undefined;
   #ended = false;
 
-  constructor(db: Db, task: ClaimedTask) {
-    this.#db = db;
+  constructor(options: RunOptions, task: ClaimedTask) {
+    this.#options = options;
     this.#task = task;
     this.taskId = task.id;
     this.asker = { userId: task.account_id ?? undefined, admin: task.admin };
@@ -68,7 +75,9 @@ export class Run implements Work {
     const { id: taskId, account_id: accountId, origin, max_bytes } = this.#task;
     const whose = { accountId, origin, taskId, keep_s: unfinished_s, max_bytes };
     const file = { name, mediaType, ...whose };
-    this.#file = await writeFile(this.#db, file, chunks, this.signal);
+    const { db, diskOf } = this.#options;
+    const written = diskOf === undefined ? chunks : leaveRoom(chunks, diskOf);
+    this.#file = await writeFile(db, file, written, this.signal);
     return this.#file;
   }
 
@@ -86,6 +95,6 @@ export class Run implements Work {
 
   /** Nobody is to have what it has made. */
   async discardFile(): Promise<void> {
-    if (this.#file) await deleteFile(this.#db, this.#file.id);
+    if (this.#file) await deleteFile(this.#options.db, this.#file.id);
   }
 }

@@ -1,4 +1,3 @@
-import type { Db } from "../db/connect.ts";
 import { isDatabaseAway } from "../db/fault.ts";
 import { deadline } from "../lib/deadline.ts";
 import { every, type Repetition } from "../lib/every.ts";
@@ -20,10 +19,9 @@ import {
 import { deleteExpiredTasks } from "../store/tasks.ts";
 import { tryRing, type Bell, type Listener } from "./bell.ts";
 import { findKind, type Kinds } from "./kind.ts";
-import { Run } from "./run.ts";
+import { Run, type RunOptions } from "./run.ts";
 
-export interface WorkerOptions {
-  readonly db: Db;
+export interface WorkerOptions extends RunOptions {
   readonly bell: Bell;
   readonly kinds: Kinds;
   readonly log: Log;
@@ -105,7 +103,7 @@ export class Worker {
     try {
       const task = await claimTask(db, id, name);
       if (!task) return;
-      const run = new Run(db, task);
+      const run = new Run(this.#options, task);
       const done = this.#do(run).finally(() => this.#runs.delete(run));
       this.#runs.set(run, done);
       if (this.#stopping) run.interrupt("stopping");

@@ -1,0 +1,47 @@
+import { statfs } from "node:fs/promises";
+import { defineError } from "./errors.ts";
+
+const diskFull = defineError(
+  "unavailable",
+  "disk_full",
+  "{free} MB of this server's disk are free, and {kept} MB are kept for what arrives: delete results that are not needed any more, or tell who runs it",
+);
+
+/** Of a disk this part is left free, and at most so much: a database whose disk is full takes nothing any more. */
+const keptPart = 1 / 10;
+const mostKept_bytes = 1024 ** 3;
+/** How much is written between two looks: a fraction of what is kept, since a database writes twice what it is given. */
+const betweenLooks_bytes = 4 * 1024 ** 2;
+
+/**
+ * Passes on what is to be written to a disk, for as long as that leaves free what others need.
+ *
+ * @param directory one that is on that disk
+ * @throws KnownError (503) once it doesn't
+ */
+export async function* leaveRoom(
+  pieces: AsyncIterable<Uint8Array>,
+  directory: string,
+): AsyncGenerator<Uint8Array> {
+  let unseen_bytes = Infinity;
+  for await (const piece of pieces) {
+    if (unseen_bytes > betweenLooks_bytes) {
+      await requireRoom(directory);
+      unseen_bytes = 0;
+    }
+    unseen_bytes += piece.length;
+    yield piece;
+  }
+}
+
+async function requireRoom(directory: string): Promise<void> {
+  const { bavail, blocks, bsize } = await statfs(directory);
+  const free_bytes = bavail * bsize;
+  const kept_bytes = Math.min(blocks * bsize * keptPart, mostKept_bytes);
+  if (free_bytes >= kept_bytes) return;
+  throw diskFull({ free: toMegabytes(free_bytes), kept: toMegabytes(kept_bytes) });
+}
+
+function toMegabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}
