@@ -79,6 +79,8 @@ export interface Config {
   readonly dataDir: string;
   /** Undefined: the embedded server in `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** A directory on the database's disk. Undefined: it may be on another machine. */
+  readonly diskOf: string | undefined;
   /** Undefined: tasks are rung by way of the database, and each process counts requests for itself. */
   readonly redisUrl: string | undefined;
   /** How large the journal may grow that keeps uploads while the database is away. */
@@ -146,11 +148,13 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const values = Value.Default(Environment, Value.Convert(Environment, given));
   if (!Value.Check(Environment, values)) throw invalidConfig({ problems: describe(values, given) });
   const publicUrl = values.PUBLIC_URL ?? `http://localhost:${values.PORT}`;
+  const dataDir = resolve(inCheckout("."), values.DATA_DIR ?? "data");
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
-    dataDir: resolve(inCheckout("."), values.DATA_DIR ?? "data"),
+    dataDir,
     databaseUrl: values.DATABASE_URL,
+    diskOf: values.DATABASE_URL === undefined ? dataDir : undefined,
     redisUrl: values.REDIS_URL,
     journalMax_bytes: values.JOURNAL_MAX_MB * 1024 * 1024,
     logLevel: values.LOG_LEVEL,

@@ -33,7 +33,7 @@ export const workCommand = new Command("work")
       log,
       name: `${hostname()} ${process.pid}`,
       atOnce,
-      diskOf: config.databaseUrl === undefined ? config.dataDir : undefined,
+      diskOf: config.diskOf,
     });
     worker.start();
     // Beside an API that began it: where both want the processor, uploads come first.

@@ -16,16 +16,16 @@ const betweenLooks_bytes = 4 * 1024 ** 2;
 /**
  * Passes on what is to be written to a disk, for as long as that leaves free what others need.
  *
- * @param directory one that is on that disk
+ * @param directory one that is on that disk; undefined: it is another machine's, and full is for that to say
  * @throws KnownError (503) once it doesn't
  */
 export async function* leaveRoom(
   pieces: AsyncIterable<Uint8Array>,
-  directory: string,
+  directory: string | undefined,
 ): AsyncGenerator<Uint8Array> {
   let unseen_bytes = Infinity;
   for await (const piece of pieces) {
-    if (unseen_bytes > betweenLooks_bytes) {
+    if (directory !== undefined && unseen_bytes > betweenLooks_bytes) {
       await requireRoom(directory);
       unseen_bytes = 0;
     }

@@ -63,4 +63,6 @@ export interface ServerSettings extends LiveSettings {
   readonly resultsMax_bytes: number;
   /** What the files of one import may come to. */
   readonly importMax_bytes: number;
+  /** A directory on the database's disk, where that is this machine's: what is sent leaves room on it. */
+  readonly diskOf?: string | undefined;
 }

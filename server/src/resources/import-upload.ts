@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { ImportFields } from "@ents-backend/schemas/import";
 import { Value } from "typebox/value";
 import type { Db } from "../db/connect.ts";
+import { leaveRoom } from "../lib/disk.ts";
 import { defineError } from "../lib/errors.ts";
 import { describeSchemaError } from "../lib/schema-error.ts";
 import { deleteFile, writeFile } from "../store/files.ts";
@@ -24,6 +25,8 @@ export interface UploadLimits {
   /** All files that one user has sent and that are kept. */
   readonly kept_bytes: number;
   readonly keep_s: number;
+  /** A directory on the disk that they are kept on, where that is this machine's. */
+  readonly diskOf: string | undefined;
 }
 
 /** What a form takes beside the bytes of its files. */
@@ -114,12 +117,12 @@ async function takeParts(
 async function keepFile(
   { filename, mimetype, file }: MultipartFile,
   left_bytes: number,
-  { db, userId, max_bytes, keep_s }: UploadLimits,
+  { db, userId, max_bytes, keep_s, diskOf }: UploadLimits,
 ) {
   const whose = { accountId: userId, origin: null, taskId: null };
   const about = { name: nameOf(filename), mediaType: mimetype, keep_s, max_bytes: left_bytes };
   try {
-    return await writeFile(db, { ...whose, ...about }, file);
+    return await writeFile(db, { ...whose, ...about }, leaveRoom(file, diskOf));
   } catch (error) {
     // It would have fitted alone, perhaps.
     const isFull = error instanceof Error && "code" in error && error.code === "file_too_large";

@@ -48,6 +48,7 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
         max_bytes: settings.importMax_bytes,
         kept_bytes: settings.resultsMax_bytes,
         keep_s: settings.resultTtl_s,
+        diskOf: settings.diskOf,
       });
       try {
         const order = { kind: "import-preview", params: { files, ...fields } };

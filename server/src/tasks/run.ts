@@ -76,8 +76,7 @@ export class Run implements Work {
     const whose = { accountId, origin, taskId, keep_s: unfinished_s, max_bytes };
     const file = { name, mediaType, ...whose };
     const { db, diskOf } = this.#options;
-    const written = diskOf === undefined ? chunks : leaveRoom(chunks, diskOf);
-    this.#file = await writeFile(db, file, written, this.signal);
+    this.#file = await writeFile(db, file, leaveRoom(chunks, diskOf), this.signal);
     return this.#file;
   }
 
