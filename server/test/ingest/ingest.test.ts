@@ -378,7 +378,7 @@ describe("what is remembered of cells and loggers", () => {
     await createLogger(api.db, { id, name: randomUUID() });
     expect(await memory.cells([id], [])).toHaveLength(1);
     expect(await memory.loggers([id], [])).toEqual([]);
-    expect(await memory.version()).toBeLessThan(await new Memory(api.db).version());
+    expect(await memory.version()).not.toBe(await new Memory(api.db).version());
   });
 });
 
