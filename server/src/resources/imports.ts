@@ -9,8 +9,8 @@ import { defineError } from "../lib/errors.ts";
 import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
+import { toAnswer } from "../tasks/task-answer.ts";
 import { formLimits, takeUpload } from "./import-upload.ts";
-import { toAnswer } from "./task-answer.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
 
 declare module "fastify" {

@@ -17,9 +17,9 @@ import {
 } from "../store/tasks.ts";
 import { tryRing } from "../tasks/bell.ts";
 import { findKind, type Kind } from "../tasks/kind.ts";
+import { toAnswer } from "../tasks/task-answer.ts";
 import type { ServerDeps } from "./deps.ts";
 import { pageQuery, toPage, toRange } from "./page.ts";
-import { toAnswer } from "./task-answer.ts";
 
 export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
 

@@ -45,6 +45,9 @@ export interface Quota {
   readonly results_bytes: number;
 }
 
+/** What one look at what goes on reads at most. */
+const mostCurrent = 1000;
+
 const tooManyTasks = defineError(
   "too_many_requests",
   "too_many_tasks",
@@ -91,7 +94,10 @@ export async function createTask(
 
 /** One's own task; that of someone else isn't there. @throws KnownError */
 export async function getTask(db: Db, owner: Owner | "strangers", id: string): Promise<Task> {
-  const task = await select(db, owner).where("task.id", "=", id).executeTakeFirst();
+  const task = await select(db)
+    .where(belongsTo("task", owner))
+    .where("task.id", "=", id)
+    .executeTakeFirst();
   if (!task) throw taskNotFound();
   return task;
 }
@@ -103,11 +109,37 @@ export async function listTasks(
   { state, kind }: { readonly state?: TaskState | undefined; readonly kind?: string | undefined },
   { before, limit }: { readonly before?: number | undefined; readonly limit: number },
 ): Promise<Task[]> {
-  let query = select(db, owner).orderBy("task.number", "desc").limit(limit);
+  let query = select(db)
+    .where(belongsTo("task", owner))
+    .orderBy("task.number", "desc")
+    .limit(limit);
   if (state !== undefined) query = query.where("task.state", "=", state);
   if (kind !== undefined) query = query.where("task.kind", "=", kind);
   if (before !== undefined) query = query.where("task.number", "<", before);
   return await query.execute();
+}
+
+/**
+ * The tasks of some accounts that wait or run, or have ended within some time: the most recent where they are too many.
+ *
+ * @param within_s how long ago
+ */
+export async function listCurrentTasks(
+  db: Db,
+  accountIds: readonly string[],
+  within_s: number,
+): Promise<(Task & { readonly account_id: string | null })[]> {
+  return await select(db)
+    .select("task.account_id")
+    .where(sql<boolean>`task.account_id = any(${accountIds}::uuid[])`)
+    .where(
+      sql<boolean>`(
+        task.finished_at is null or task.finished_at > now() - make_interval(secs => ${within_s})
+      )`,
+    )
+    .orderBy(sql`task.finished_at desc nulls first`)
+    .limit(mostCurrent)
+    .execute();
 }
 
 /** Ends a task that waits or runs: its worker hears of it with its next heartbeat. @returns whether it was one */
@@ -161,7 +193,7 @@ export function withoutFiles(tasks: "over" | "begun" | "back"): RawBuilder<unkno
   )`;
 }
 
-function select(db: Db, owner: Owner | "strangers") {
+function select(db: Db) {
   return db
     .selectFrom("task")
     .leftJoin("file", (join) =>
@@ -188,8 +220,7 @@ function select(db: Db, owner: Owner | "strangers") {
       "file.media_type",
       "file.size",
       "file.sha256",
-    ])
-    .where(belongsTo("task", owner));
+    ]);
 }
 
 /** Whether a row of a table is an owner's. */

@@ -12,6 +12,7 @@ import { Audience } from "./audience.ts";
 import { Seats } from "./seats.ts";
 import { Sockets } from "./sockets.ts";
 import { Streams, type EventStream } from "./streams.ts";
+import { TaskWatch } from "./task-watch.ts";
 
 export interface LiveDeps extends AuthDeps {
   readonly clock: Clock;
@@ -38,13 +39,14 @@ const farewell = {
   data: { message: "the server restarts: connect again, with your last cursor" },
 };
 
-/** The live channel: what is stored is told to everyone who listens, by Socket.IO and by Server-Sent Events. */
+/** The live channel: what is stored is told to everyone who listens, by Socket.IO and by Server-Sent Events; tasks by Socket.IO. */
 export class Live {
   readonly #seats: Seats;
   readonly #streams = new Streams();
   readonly #sockets: Sockets;
   readonly #audience: Audience;
   readonly #admission: Admission;
+  readonly #tasks: TaskWatch;
   readonly #log: Log;
   #reviews: Repetition | undefined;
 
@@ -53,8 +55,10 @@ export class Live {
     this.#seats = new Seats(settings.livePerAddress);
     this.#audience = new Audience(deps);
     this.#admission = new Admission({ ...deps, audience: this.#audience });
+    this.#tasks = new TaskWatch({ ...deps, admission: this.#admission });
     this.#sockets = new Sockets({
       admission: this.#admission,
+      tasks: this.#tasks,
       seats: this.#seats,
       log: deps.log,
       origins: [new URL(settings.publicUrl).origin, ...settings.corsOrigins],
@@ -70,10 +74,11 @@ export class Live {
 
   start(): void {
     this.#audience.start();
+    this.#tasks.start();
     this.#streams.start();
     this.#reviews ??= every(
       review_ms,
-      () => this.#admission.review(),
+      () => this.#review(),
       (error) => this.#log.warn({ err: error }, "who may listen can't be looked at for now"),
     );
   }
@@ -83,7 +88,13 @@ export class Live {
     this.#sockets.close(farewell);
     await this.#streams.close(farewell);
     await this.#reviews?.stop();
+    await this.#tasks.stop();
     await this.#audience.stop();
+  }
+
+  async #review(): Promise<void> {
+    await this.#admission.review();
+    await this.#tasks.review();
   }
 
   /**

@@ -9,9 +9,11 @@ import { toFrames } from "./frames.ts";
 import type { Message } from "./merge.ts";
 import { parsePayload } from "./payload.ts";
 import type { Seats } from "./seats.ts";
+import type { TaskWatch } from "./task-watch.ts";
 
 export interface SocketDeps {
   readonly admission: Admission;
+  readonly tasks: TaskWatch;
   readonly seats: Seats;
   readonly log: Log;
   /** Pages that may ask by long polling; a WebSocket has no such rule. */
@@ -98,10 +100,20 @@ export class Sockets {
 
   #welcome(socket: LiveSocket): void {
     const guest = new SocketGuest(socket);
-    const { admission } = this.#deps;
+    const { admission, tasks } = this.#deps;
     const wishes = new Wishes((error) =>
       this.#deps.log.error({ err: error }, "a live subscription failed"),
     );
+    this.#takeCellWishes(socket, guest, wishes);
+    this.#takeTaskWishes(socket, guest, wishes);
+    socket.once("disconnect", () => {
+      admission.drop(guest);
+      tasks.drop(guest);
+    });
+  }
+
+  #takeCellWishes(socket: LiveSocket, guest: Guest, wishes: Wishes): void {
+    const { admission } = this.#deps;
     socket.on("subscribe_cells", (payload, ack) =>
       wishes.add(guest, ack, async () => {
         const { cellIds, after } = parsePayload(payload);
@@ -119,7 +131,23 @@ export class Sockets {
         return { cellIds };
       }),
     );
-    socket.once("disconnect", () => admission.drop(guest));
+  }
+
+  /** These are about nothing but who wishes: what stands before the acknowledgement doesn't count. */
+  #takeTaskWishes(socket: LiveSocket, guest: Guest, wishes: Wishes): void {
+    const { tasks } = this.#deps;
+    socket.on("subscribe_tasks", (...given) =>
+      wishes.add(guest, given.at(-1), async () => {
+        await tasks.follow(guest);
+        return {};
+      }),
+    );
+    socket.on("unsubscribe_tasks", (...given) =>
+      wishes.add(guest, given.at(-1), async () => {
+        tasks.drop(guest);
+        return {};
+      }),
+    );
   }
 }
 

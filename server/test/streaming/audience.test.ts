@@ -1,11 +1,9 @@
 import { sensorType } from "@ents-backend/schemas/sensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Admission, type Guest } from "../../src/streaming/admission.ts";
+import { Admission } from "../../src/streaming/admission.ts";
 import { Audience } from "../../src/streaming/audience.ts";
 import { parseCursor } from "../../src/streaming/cursor.ts";
-import type { Batch } from "../../src/streaming/batch.ts";
 import type { Listener } from "../../src/streaming/listener.ts";
-import type { Message } from "../../src/streaming/merge.ts";
 import { createCell, updateCell } from "../../src/store/cells.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";
 import { revokeSession } from "../../src/store/sessions.ts";
@@ -13,39 +11,12 @@ import { writeReadings } from "../../src/timeseries/write.ts";
 import { testDeps } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
+import { Ear } from "../support/ear.ts";
 import { waitUntil } from "../support/listen.ts";
 import { newUser } from "../support/users.ts";
 
 const database = useDatabase();
 let now = 1_705_363_200;
-
-/** Someone who listens and remembers, and takes more only when told so. */
-class Ear implements Guest {
-  readonly heard: Message[] = [];
-  readonly shown: Guest["shown"];
-  ready = true;
-  over = false;
-
-  constructor(authorization?: string) {
-    this.shown = { authorization, apiKey: undefined };
-  }
-
-  isReady = () => this.ready;
-  goesOn = () => !this.over;
-  tell = (batch: Batch) => void this.heard.push(...batch.messages);
-
-  values(): number[] {
-    return this.heard
-      .filter(({ name }) => name === "measurement_received")
-      .map(({ data }) => (data as { data: { Temperature: number } }).data.Temperature);
-  }
-
-  named(name: string): Record<string, unknown>[] {
-    return this.heard
-      .filter((one) => one.name === name)
-      .map(({ data }) => data as Record<string, unknown>);
-  }
-}
 
 let audience: Audience;
 let admission: Admission;

@@ -1,7 +1,7 @@
 import type { Task as TaskAnswer } from "@ents-backend/schemas/task";
 import type { Task } from "../store/tasks.ts";
 
-/** A task as it is answered. */
+/** A task as the API answers it, and tells it to who listens. */
 export function toAnswer(task: Task): TaskAnswer {
   return {
     id: task.id,
