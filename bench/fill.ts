@@ -16,6 +16,18 @@ export interface Span {
   readonly interval_s: number;
 }
 
+/** The streams of a cell that is filled. */
+export const streamNames = [
+  "POWER_VOLTAGE",
+  "POWER_CURRENT",
+  "POWER",
+  "TEROS12_TEMP",
+  "TEROS12_VWC",
+  "TEROS12_EC",
+  "BME280_TEMP",
+  "BME280_HUMIDITY",
+] as const satisfies readonly FilledStream["name"][];
+
 const mostRowsAtOnce = 2_000_000;
 
 /** Makes sensors; answers their numbers, in order. */

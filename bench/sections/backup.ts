@@ -1,22 +1,12 @@
 import { stat } from "node:fs/promises";
 import { withBackend, type Backend } from "../backend.ts";
-import { createSensors, fillReadings, fillRollups, inBulk, settle } from "../fill.ts";
+import { createSensors, fillReadings, fillRollups, inBulk, settle, streamNames } from "../fill.ts";
 import { round, type Line } from "../line.ts";
 import { peakResidentSize } from "../rss.ts";
 import type { Section, Settings } from "./section.ts";
 
 const section = "backup";
 const cellCount = 125;
-const streamNames = [
-  "POWER_VOLTAGE",
-  "POWER_CURRENT",
-  "POWER",
-  "TEROS12_TEMP",
-  "TEROS12_VWC",
-  "TEROS12_EC",
-  "BME280_TEMP",
-  "BME280_HUMIDITY",
-] as const;
 const mostRows = 20_000_000;
 const target_perSecond = 200_000;
 const memoryTarget_MB = 128;

@@ -1,6 +1,6 @@
 import { findSensorType } from "@ents-backend/schemas/sensor";
 import { withBackend, type Backend } from "../backend.ts";
-import { createSensors, fillReadings, fillRollups, inBulk, settle } from "../fill.ts";
+import { createSensors, fillReadings, fillRollups, inBulk, settle, streamNames } from "../fill.ts";
 import { getOk } from "../http-get.ts";
 import { round, type Line } from "../line.ts";
 import { median, medianTime } from "../measure.ts";
@@ -11,16 +11,6 @@ import { autoPath } from "./reads.ts";
 import type { Section, Settings } from "./section.ts";
 
 const section = "scale";
-const streamNames = [
-  "POWER_VOLTAGE",
-  "POWER_CURRENT",
-  "POWER",
-  "TEROS12_TEMP",
-  "TEROS12_VWC",
-  "TEROS12_EC",
-  "BME280_TEMP",
-  "BME280_HUMIDITY",
-] as const;
 const cellCount = 125;
 const firstRows = 1_000_000;
 /** 2022-01-01 */
