@@ -11,6 +11,8 @@ export const startCommand = new Command("start")
   .action(async () => {
     // What loading needed is plenty for young objects; left to itself, V8 takes some 100 MB for them in a long answer.
     setFlagsFromString("--semi-space-growth-factor=1");
+    // Uploads wait for their commit: V8 takes what is young then for something that lasts.
+    setFlagsFromString("--no-allocation-site-pretenuring");
     const config = loadConfig();
     // Listened for from the start: what is half open by then is closed in order too.
     const stopped = stopSignal();

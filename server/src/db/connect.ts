@@ -70,7 +70,25 @@ function openPool(url: string, log: Log, limits: PoolLimits): Pool {
   // it is idle and by the connection while it is between two statements; unheard, it would end the process.
   pool.on("error", onError);
   pool.on("connect", (client) => client.on("error", onError));
+  pool.on("connect", promiseByCallback);
   return pool;
+}
+
+/**
+ * A query that makes its promise itself is kept by it, with all its values, until V8 collects the old generation, which
+ * a busy server then does every few seconds. One that calls back goes with the young.
+ */
+function promiseByCallback(client: ClientBase): void {
+  const query = client.query.bind(client) as (...args: readonly unknown[]) => unknown;
+  const promising = (...args: readonly unknown[]): unknown => {
+    if (args.length !== 2 || !Array.isArray(args[1])) return query(...args);
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | null, result: unknown) =>
+        error ? reject(error) : resolve(result);
+      query(...args, settle);
+    });
+  };
+  client.query = promising as ClientBase["query"];
 }
 
 /** What is acknowledged is on the disk, whatever the server does for others; one that promises more keeps to it. */
