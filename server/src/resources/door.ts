@@ -5,7 +5,7 @@ import type { Format } from "../ingest/codecs/codecs.ts";
 import type { Ingest, Outcome, Stored } from "../ingest/ingest.ts";
 import type { Metrics } from "../ingest/metrics.ts";
 import { SensorError } from "../ingest/refusal.ts";
-import type { Credentials, Uplink } from "../ingest/uplink.ts";
+import type { Credentials, Measurement, Uplink } from "../ingest/uplink.ts";
 import type { TokenSettings } from "../auth/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import { KnownError } from "../lib/errors.ts";
@@ -154,10 +154,25 @@ function answerStored(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const body = isVersion2(request)
-    ? encodeVerdicts(measurements.map(({ idx }) => ({ idx, error: SensorError.ok })))
-    : encodeResponse(true);
-  return reply.type("application/octet-stream").send(inOnePiece(body));
+  const body = isVersion2(request) ? acceptanceOf(measurements) : inOnePiece(encodeResponse(true));
+  return reply.type("application/octet-stream").send(body);
+}
+
+/** Nearly all messages number their measurements from 0, and have few: these answers are made once, by that number. */
+const usualAcceptances: (Buffer | string)[] = [];
+const mostUsual = 64;
+
+function acceptanceOf(measurements: readonly Measurement[]): Buffer | string {
+  const { length } = measurements;
+  if (length > mostUsual || measurements.some(({ idx }, at) => idx !== at))
+    return encodeAcceptance(measurements);
+  return (usualAcceptances[length] ??= encodeAcceptance(measurements));
+}
+
+function encodeAcceptance(measurements: readonly Measurement[]): Buffer | string {
+  return inOnePiece(
+    encodeVerdicts(measurements.map(({ idx }) => ({ idx, error: SensorError.ok }))),
+  );
 }
 
 /** Node.js writes a text together with its head, bytes beside it. Bytes below 128 are the same in a text. */
