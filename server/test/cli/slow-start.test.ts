@@ -42,7 +42,7 @@ describe("ents-backend start, whose embedded database takes long to come", () =>
     await product.launch();
     const began_ms = performance.now();
     expect(await upload(1)).toBe(200);
-    expect(performance.now() - began_ms).toBeLessThan(1000);
+    expect(performance.now() - began_ms).toBeLessThan(5000);
     const ready = await fetch(`${product.url}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ status: "journaling", database: "away" });

@@ -2,10 +2,11 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 
 const site = readFileSync(new URL("../../../deploy/nginx.conf", import.meta.url), "utf8");
 // Debian has it where only root looks.
@@ -78,16 +79,6 @@ function certify(directory: string): void {
   const files = ["-keyout", "privkey.pem", "-out", "fullchain.pem"];
   const options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=ents.example.org"];
   execFileSync("openssl", ["req", ...options, ...files], { cwd: directory, stdio: "ignore" });
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function listens(port: number): Promise<boolean> {
