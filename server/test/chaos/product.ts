@@ -99,7 +99,8 @@ export class Product {
       .split("\n")
       .map((line) => line.trim().split(/\s+/).map(Number));
     const children = processes.filter(([, parent]) => parent === postmaster).map(([pid]) => pid!);
-    for (const pid of [postmaster, ...children]) process.kill(pid, signal);
+    process.kill(postmaster, signal);
+    for (const pid of children) killIfThere(pid, signal);
   }
 
   /** Runs another command beside the server, and answers what it prints. */
@@ -156,5 +157,14 @@ export class Product {
     // All of it is of one address.
     const settings = { PORT: "0", LOG_LEVEL: "silent", RATE_LIMIT: "off" };
     return { ...env, ...external, ...settings, DATA_DIR: this.directory };
+  }
+}
+
+/** A session's process may end at any time. */
+function killIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }
