@@ -36,6 +36,7 @@ export const Instant = Type.String({ format: "date-time" });
 export const UserId = Type.String({
   pattern: "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
   description: "a UUID",
+  examples: ["0b54c1d2-9f0e-4d8e-8f43-6b1c1f5a7c11"],
 });
 
 export const nullable = <Schema extends Type.TSchema>(schema: Schema) =>

@@ -93,84 +93,96 @@ export const Mapping = Type.Object(
 export type Mapping = Static<typeof Mapping>;
 
 /** A file of an import, and what it was found to be. */
-const ImportedFile = Type.Object({
-  name: Type.String(),
-  format: Type.String({ description: "rocketlogger, sd-card, export, parquet or mapped" }),
-  bytes: Type.Integer(),
-  rows: Type.Integer({ description: "of measurements, the wrong ones too" }),
-  bad_rows: Type.Integer(),
-  vwc_unit: nullable(
-    Type.String({ description: "what VWC stands in, where it had to be found out" }),
-  ),
-  vwc_unit_because: nullable(Type.String()),
-  ignored_columns: Type.Array(Type.String()),
-});
+const ImportedFile = Type.Object(
+  {
+    name: Type.String(),
+    format: Type.String({ description: "rocketlogger, sd-card, export, parquet or mapped" }),
+    bytes: Type.Integer(),
+    rows: Type.Integer({ description: "of measurements, the wrong ones too" }),
+    bad_rows: Type.Integer(),
+    vwc_unit: nullable(
+      Type.String({ description: "what VWC stands in, where it had to be found out" }),
+    ),
+    vwc_unit_because: nullable(Type.String()),
+    ignored_columns: Type.Array(Type.String()),
+  },
+  { title: "ImportedFile" },
+);
 
-const ImportedSensor = Type.Object({
-  cell_id: Type.Integer(),
-  name: Type.String(),
-  measurement: Type.String(),
-  unit: Type.String(),
-});
+const ImportedSensor = Type.Object(
+  {
+    cell_id: Type.Integer(),
+    name: Type.String(),
+    measurement: Type.String(),
+    unit: Type.String(),
+  },
+  { title: "ImportedSensor" },
+);
 
 /** A span of time for which a sensor had nothing, and that readings came for. */
-const FilledGap = Type.Object({
-  ...ImportedSensor.properties,
-  from: Instant,
-  to: Instant,
-  readings: Type.Integer(),
-});
+const FilledGap = Type.Object(
+  {
+    ...ImportedSensor.properties,
+    from: Instant,
+    to: Instant,
+    readings: Type.Integer(),
+  },
+  { title: "FilledGap" },
+);
 export type FilledGap = Static<typeof FilledGap>;
 
 /** What files hold, and what becomes of it: of a preview, what would. */
-export const ImportReport = Type.Object({
-  finished: Type.Boolean({ description: "false: it was stopped, and is about a part" }),
-  files: Type.Array(ImportedFile),
-  skipped: Type.Array(Type.Object({ name: Type.String(), reason: Type.String() }), {
-    description: "what stands in zip files beside measurements",
-  }),
-  rows: Type.Integer(),
-  bad_rows: Type.Integer(),
-  wrong: Type.Array(
-    Type.Object({ file: Type.String(), line: Type.Integer(), reason: Type.String() }),
-    { description: "the first of the bad rows, which are left out" },
-  ),
-  readings: Type.Object({
-    new: Type.Integer(),
-    repeated: Type.Integer({ description: "stored already, with the same value" }),
-    conflicting: Type.Integer({ description: "stored already, with another value, which stays" }),
-  }),
-  cells: Type.Array(
-    Type.Object({
-      id: Type.Integer(),
-      name: nullable(Type.String()),
-      readings: Type.Integer(),
-      problem: nullable(Type.String({ description: "why nothing can be imported into it" })),
+export const ImportReport = Type.Object(
+  {
+    finished: Type.Boolean({ description: "false: it was stopped, and is about a part" }),
+    files: Type.Array(ImportedFile),
+    skipped: Type.Array(Type.Object({ name: Type.String(), reason: Type.String() }), {
+      description: "what stands in zip files beside measurements",
     }),
-  ),
-  loggers: Type.Array(
-    Type.Object({
-      id: nullable(Type.Integer()),
-      name: nullable(Type.String({ description: "null: it isn't registered" })),
-      readings: Type.Integer(),
+    rows: Type.Integer(),
+    bad_rows: Type.Integer(),
+    wrong: Type.Array(
+      Type.Object({ file: Type.String(), line: Type.Integer(), reason: Type.String() }),
+      { description: "the first of the bad rows, which are left out" },
+    ),
+    readings: Type.Object({
+      new: Type.Integer(),
+      repeated: Type.Integer({ description: "stored already, with the same value" }),
+      conflicting: Type.Integer({ description: "stored already, with another value, which stays" }),
     }),
-  ),
-  sensors: Type.Array(
-    Type.Object({
-      ...ImportedSensor.properties,
-      readings: Type.Integer(),
-      earliest: Instant,
-      latest: Instant,
+    cells: Type.Array(
+      Type.Object({
+        id: Type.Integer(),
+        name: nullable(Type.String()),
+        readings: Type.Integer(),
+        problem: nullable(Type.String({ description: "why nothing can be imported into it" })),
+      }),
+    ),
+    loggers: Type.Array(
+      Type.Object({
+        id: nullable(Type.Integer()),
+        name: nullable(Type.String({ description: "null: it isn't registered" })),
+        readings: Type.Integer(),
+      }),
+    ),
+    sensors: Type.Array(
+      Type.Object({
+        ...ImportedSensor.properties,
+        readings: Type.Integer(),
+        earliest: Instant,
+        latest: Instant,
+      }),
+    ),
+    earliest: nullable(Instant),
+    latest: nullable(Instant),
+    warnings: Type.Array(Type.String()),
+    gaps: Type.Object({
+      filled: Type.Integer(),
+      longest: Type.Array(FilledGap),
     }),
-  ),
-  earliest: nullable(Instant),
-  latest: nullable(Instant),
-  warnings: Type.Array(Type.String()),
-  gaps: Type.Object({
-    filled: Type.Integer(),
-    longest: Type.Array(FilledGap),
-  }),
-});
+  },
+  { title: "ImportReport" },
+);
 export type ImportReport = Static<typeof ImportReport>;
 
 /** What comes beside the files of an import, as fields of a form. */
@@ -187,10 +199,13 @@ export const ImportFields = Type.Object(
 export type ImportFields = Static<typeof ImportFields>;
 
 /** Files that were sent, what they hold, and what became of them. */
-export const Import = Type.Object({
-  id: TaskId,
-  preview: Task,
-  run: nullable(Task),
-  report: nullable(ImportReport),
-});
+export const Import = Type.Object(
+  {
+    id: TaskId,
+    preview: Task,
+    run: nullable(Task),
+    report: nullable(ImportReport),
+  },
+  { title: "Import" },
+);
 export type Import = Static<typeof Import>;

@@ -34,22 +34,49 @@ export interface ReadingsMerged {
   readonly cursor: string;
 }
 
-const ReadingSince = Type.Object({
-  cell_id: Type.Integer(),
-  sensor: Type.String({ description: "As the parameter `sensors` of /readings names it" }),
-  name: Type.String(),
-  measurement: Type.String(),
-  unit: Type.String(),
-  timestamp: Type.Number({ description: "Unix seconds, by the device's clock" }),
-  value: nullable(Type.Number()),
-  logger_id: nullable(Type.Integer()),
-  received_at: Type.Number({ description: "Unix seconds, by the server's clock" }),
-});
+const ReadingSince = Type.Object(
+  {
+    cell_id: Type.Integer(),
+    sensor: Type.String({ description: "As the parameter `sensors` of /readings names it" }),
+    name: Type.String(),
+    measurement: Type.String(),
+    unit: Type.String(),
+    timestamp: Type.Number({ description: "Unix seconds, by the device's clock" }),
+    value: nullable(Type.Number()),
+    logger_id: nullable(Type.Integer()),
+    received_at: Type.Number({ description: "Unix seconds, by the server's clock" }),
+  },
+  { title: "ReadingSince" },
+);
 
 /** What was stored since a cursor, in the order in which it was; `cursor={cursor}` goes on. */
-export const ReadingsSince = Type.Object({
-  readings: Type.Array(ReadingSince),
-  cursor: Type.String(),
-  more: Type.Boolean({ description: "Whether there is more: ask again, with this cursor" }),
-});
+export const ReadingsSince = Type.Object(
+  {
+    readings: Type.Array(ReadingSince),
+    cursor: Type.String(),
+    more: Type.Boolean({ description: "Whether there is more: ask again, with this cursor" }),
+  },
+  {
+    title: "ReadingsSince",
+    examples: [
+      {
+        readings: [
+          {
+            cell_id: 1,
+            sensor: "power.v",
+            name: "POWER_VOLTAGE",
+            measurement: "Voltage",
+            unit: "mV",
+            timestamp: 1704067200,
+            value: 850,
+            logger_id: 1,
+            received_at: 1704067201.5,
+          },
+        ],
+        cursor: "as it came",
+        more: false,
+      },
+    ],
+  },
+);
 export type ReadingsSince = Static<typeof ReadingsSince>;

@@ -21,9 +21,15 @@ export const FirstName = Type.String({
 export const LastName = Line;
 
 /** Someone with an account, as they see themselves. */
-export const User = Type.Object({
-  email: Type.String(),
-  first_name: Type.String(),
-  last_name: Type.String(),
-});
+export const User = Type.Object(
+  {
+    email: Type.String(),
+    first_name: Type.String(),
+    last_name: Type.String(),
+  },
+  {
+    title: "User",
+    examples: [{ email: "ada@example.org", first_name: "Ada", last_name: "Example" }],
+  },
+);
 export type User = Static<typeof User>;

@@ -5,6 +5,7 @@ import { getManagedCell } from "../auth/access.ts";
 import { requireAdmin } from "../auth/caller.ts";
 import { listDeeds, type AuditEntry } from "../store/audit.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange, type PageWish } from "./page.ts";
 import { CellParameter } from "./query.ts";
 
@@ -18,7 +19,15 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
 ) => {
   app.get(
     "/audit",
-    { schema: { querystring: AuditQuery, response: { 200: AuditLog } } },
+    {
+      schema: {
+        operationId: "listDeeds",
+        summary: "Who did what, the newest first; for admins",
+        security: forPeople,
+        querystring: AuditQuery,
+        response: { 200: AuditLog },
+      },
+    },
     async ({ query, caller }) => {
       requireAdmin(caller);
       return toAnswer(await listDeeds(db, toRange(query)), query);
@@ -27,7 +36,16 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
 
   app.get(
     "/cell/:cell/audit",
-    { schema: { params, querystring: AuditQuery, response: { 200: AuditLog } } },
+    {
+      schema: {
+        operationId: "listDeedsOfCell",
+        summary: "Who did what to a cell, the newest first; for its owners",
+        security: forPeople,
+        params,
+        querystring: AuditQuery,
+        response: { 200: AuditLog },
+      },
+    },
     async ({ params: { cell }, query, caller }) => {
       const { id: cellId } = await getManagedCell(db, caller, cell, "owner", "read");
       return toAnswer(await listDeeds(db, { cellId, ...toRange(query) }), query);

@@ -12,6 +12,7 @@ import { recordDeed } from "../store/audit.ts";
 import { actorOf, findCaller } from "./caller.ts";
 import { defineCookie, useCookies, type Cookie } from "./cookies.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forUsers } from "./for-whom.ts";
 import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
 
 type AuthResourceDeps = Pick<ServerDeps, "db" | "clock" | "tokens" | "settings">;
@@ -31,17 +32,39 @@ const refreshExpired = defineError(
 /** Bounds what is hashed; what is too long for a new password is said by what hashes it. */
 const Password = Type.String({ maxLength: 1000 });
 
-const Registration = Type.Object({
-  email: Email,
-  password: Password,
-  first_name: FirstName,
-  last_name: Type.Optional(LastName),
-});
-const Login = Type.Object({ email: Email, password: Password });
-const PasswordChange = Type.Object({
-  current_password: Type.Optional(Password),
-  new_password: Password,
-});
+const Registration = Type.Object(
+  {
+    email: Email,
+    password: Password,
+    first_name: FirstName,
+    last_name: Type.Optional(LastName),
+  },
+  {
+    title: "Registration",
+    examples: [
+      {
+        email: "ada@example.org",
+        password: "soil and volts",
+        first_name: "Ada",
+        last_name: "Example",
+      },
+    ],
+  },
+);
+const Login = Type.Object(
+  { email: Email, password: Password },
+  { title: "Login", examples: [{ email: "ada@example.org", password: "soil and volts" }] },
+);
+const PasswordChange = Type.Object(
+  {
+    current_password: Type.Optional(Password),
+    new_password: Password,
+  },
+  {
+    title: "PasswordChange",
+    examples: [{ current_password: "soil and volts", new_password: "volts and soil" }],
+  },
+);
 
 /** `/auth`: accounts with passwords, and sessions however they began. */
 export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async (
@@ -59,7 +82,13 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
   app.post(
     "/auth/register",
     {
-      schema: { body: Registration, response: AccessToken },
+      schema: {
+        operationId: "register",
+        summary: "Makes an account, and logs in",
+        problems: ["forbidden", "conflict"],
+        body: Registration,
+        response: AccessToken,
+      },
       config: { anyone: true, login: true },
     },
     async (request, reply) => {
@@ -73,7 +102,16 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
 
   app.post(
     "/auth/login",
-    { schema: { body: Login, response: AccessToken }, config: { anyone: true, login: true } },
+    {
+      schema: {
+        operationId: "logIn",
+        summary: "Logs in by e-mail address and password",
+        problems: ["unauthenticated", "forbidden"],
+        body: Login,
+        response: AccessToken,
+      },
+      config: { anyone: true, login: true },
+    },
     async (request, reply) => {
       const visit = visitOf(request, deps.clock);
       const begun = await logIn(login, request.body, visit).catch((error: unknown) => {
@@ -89,7 +127,13 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
   app.post(
     "/auth/password",
     {
-      schema: { body: PasswordChange, response: { 200: Type.Object({ message: Type.String() }) } },
+      schema: {
+        operationId: "changePassword",
+        summary: "Changes one's password, and ends all other sessions",
+        security: forUsers,
+        body: PasswordChange,
+        response: { 200: Type.Object({ message: Type.String() }) },
+      },
       config: { login: true },
     },
     async (request) => {
@@ -111,7 +155,15 @@ function registerSessionRoutes(app: FastifyInstance, deps: AuthResourceDeps, coo
 
   app.get(
     "/auth/refresh",
-    { ...options, schema: { response: AccessToken } },
+    {
+      ...options,
+      schema: {
+        operationId: "refreshSession",
+        summary: "A new access token, for the cookie refresh-token",
+        problems: ["unauthenticated", "forbidden"],
+        response: AccessToken,
+      },
+    },
     async (request, reply) => {
       const now = deps.clock();
       const refreshed = await refreshSession(deps.db, cookie.get(request) ?? "", now);
@@ -126,7 +178,15 @@ function registerSessionRoutes(app: FastifyInstance, deps: AuthResourceDeps, coo
 
   app.get(
     "/auth/logout",
-    { ...options, schema: { response: { 204: Type.Null() } } },
+    {
+      ...options,
+      schema: {
+        operationId: "logOut",
+        summary: "Ends the session",
+        problems: ["forbidden"],
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       for (const session of await sessionsOf(deps, request, cookie))
         await endSession(deps, session, request);

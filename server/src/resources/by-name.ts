@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { formBody, jsonBody } from "../ingest/codecs/by-name.ts";
+import type { TSchema } from "typebox";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { formatNaive } from "../lib/time.ts";
 import type { Stored } from "../ingest/ingest.ts";
@@ -8,8 +9,10 @@ import { mediaType } from "./media-type.ts";
 
 const form = "application/x-www-form-urlencoded";
 
-/** The media types of the older doors. */
-export const namedTypes = ["application/json", form];
+/** What the older doors take: the same in JSON and in a form. */
+export function namedTypes(schema: TSchema): Readonly<Record<string, TSchema>> {
+  return { "application/json": schema, [form]: schema };
+}
 
 /** The older doors, which name cells and loggers, take JSON and forms. */
 export function jsonOrForm(json: Format, formEncoded: Format): FormatOf {

@@ -12,17 +12,20 @@ import type { Sensor } from "../timeseries/sensors.ts";
 const idMissing = defineError("invalid", "cell_id_missing", "cell_id parameter is required");
 const idInvalid = defineError("invalid", "cell_id_invalid", "Invalid cell_id format");
 
-const Entry = Type.Object({
-  panel_id: Type.String(),
-  label: Type.String(),
-  description: Type.String(),
-  category: Type.String(),
-  kind: Type.Enum(["builtin", "sensor"]),
-  sensor_id: Type.Optional(Type.Integer()),
-  sensor_name: Type.Optional(Type.String()),
-  measurement: Type.Optional(Type.String()),
-  unit: Type.Optional(Type.String()),
-});
+const Entry = Type.Object(
+  {
+    panel_id: Type.String(),
+    label: Type.String(),
+    description: Type.String(),
+    category: Type.String(),
+    kind: Type.Enum(["builtin", "sensor"]),
+    sensor_id: Type.Optional(Type.Integer()),
+    sensor_name: Type.Optional(Type.String()),
+    measurement: Type.Optional(Type.String()),
+    unit: Type.Optional(Type.String()),
+  },
+  { title: "CatalogEntry" },
+);
 type Entry = Type.Static<typeof Entry>;
 
 /** Charts that older dashboards have ready, and the streams that each of them shows. */
@@ -46,6 +49,9 @@ export const catalog: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (
   { deps: { db } },
 ) => {
   const schema = {
+    operationId: "getCatalog",
+    summary: "What can be charted of a cell",
+    problems: ["not_found"] as const,
     querystring: Type.Object({ cell_id: Type.Optional(Type.String()) }),
     response: { 200: Type.Object({ cell_id: Type.Integer(), entries: Type.Array(Entry) }) },
   };

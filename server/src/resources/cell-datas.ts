@@ -25,18 +25,25 @@ const together = { tasks: 20, results_bytes: 2_000_000_000 };
 const keep_s = 3600;
 
 const DatasQuery = Type.Object({
-  cellIds: Type.String({ maxLength: 2_000, description: "Numbers of cells: 1,2" }),
+  cellIds: Type.String({
+    maxLength: 2_000,
+    description: "Numbers of cells: 1,2",
+    examples: ["1,2"],
+  }),
   resample: Type.Optional(
     Type.Enum([...resamples], { description: "Mean of each …; default: hour" }),
   ),
   startTime: StartTime,
   endTime: EndTime,
 });
-const Started = Type.Object({ result_id: TaskId });
-const Status = Type.Object({
-  state: Type.Enum(["PENDING", "SUCCESS", "FAILURE"]),
-  status: Type.String({ description: "on success the CSV, otherwise a sentence" }),
-});
+const Started = Type.Object({ result_id: TaskId }, { title: "StartedExport" });
+const Status = Type.Object(
+  {
+    state: Type.Enum(["PENDING", "SUCCESS", "FAILURE"]),
+    status: Type.String({ description: "on success the CSV, otherwise a sentence" }),
+  },
+  { title: "ExportStatus" },
+);
 
 /** `/cell/datas` and `/status/{task}`: exports as older clients ask for them, of public cells, without an account. */
 export const cellDatas: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app, { deps }) => {
@@ -44,6 +51,9 @@ export const cellDatas: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app, 
     "/cell/datas",
     {
       schema: {
+        operationId: "startCsvExport",
+        summary: "Starts an export of public cells as CSV, as older clients do",
+        problems: ["not_found"],
         description: "Starts an export as CSV, whose state is at /status/{result_id}",
         querystring: DatasQuery,
         response: { 200: Started },
@@ -80,6 +90,8 @@ export const cellDatas: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app, 
     {
       ...compressed,
       schema: {
+        operationId: "getCsvExport",
+        summary: "How far such an export is, and then the CSV itself",
         description: "How far that is, and then the CSV itself",
         params: Type.Object({ task: TaskId }),
         response: { 200: Status, 500: Status },

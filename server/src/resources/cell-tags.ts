@@ -8,14 +8,18 @@ import { addCellTag, removeCellTag, setCellTags } from "../store/cell-tags.ts";
 import { getTag, listTags } from "../store/tags.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { CellParameter } from "./query.ts";
 import { TagParameter, toAnswer } from "./tags.ts";
 
 const params = Type.Object({ cell: CellParameter });
 const both = Type.Object({ cell: CellParameter, tag: TagParameter });
 const Tags = Type.Array(Tag);
-const TagIds = Type.Object({ tag_ids: Type.Array(TagId, { maxItems: 100 }) });
-const Done = Type.Object({ message: Type.String() });
+const TagIds = Type.Object(
+  { tag_ids: Type.Array(TagId, { maxItems: 100 }) },
+  { title: "TagIds", examples: [{ tag_ids: [1] }] },
+);
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 /** `/cell/{id}/tags`: readers see a cell's tags, editors change them. */
 export const cellTags: FastifyPluginAsyncTypebox<{
@@ -23,7 +27,14 @@ export const cellTags: FastifyPluginAsyncTypebox<{
 }> = async (app, { deps: { db, clock } }) => {
   app.get(
     "/cell/:cell/tags",
-    { schema: { params, response: { 200: Tags } } },
+    {
+      schema: {
+        operationId: "listCellTags",
+        summary: "A cell's tags",
+        params,
+        response: { 200: Tags },
+      },
+    },
     async ({ params: { cell }, caller }) => {
       const { id: cellId } = await getReadableCell(db, caller, cell);
       return (await listTags(db, readerOf(caller), { cellId })).map(toAnswer);
@@ -34,6 +45,9 @@ export const cellTags: FastifyPluginAsyncTypebox<{
     "/cell/:cell/tags",
     {
       schema: {
+        operationId: "setCellTags",
+        summary: "Gives a cell these tags, and no others",
+        security: forPeople,
         params,
         body: TagIds,
         response: { 200: Type.Interface([Done], { tags: Tags }) },
@@ -55,7 +69,15 @@ export const cellTags: FastifyPluginAsyncTypebox<{
 
   app.put(
     "/cell/:cell/tags/:tag",
-    { schema: { params: both, response: { 200: Type.Interface([Done], { tag: Tag }) } } },
+    {
+      schema: {
+        operationId: "addCellTag",
+        summary: "Gives a cell one tag more",
+        security: forPeople,
+        params: both,
+        response: { 200: Type.Interface([Done], { tag: Tag }) },
+      },
+    },
     async (request) => {
       const { caller } = request;
       const tag = await transact(db, async (transaction) => {
@@ -77,7 +99,15 @@ export const cellTags: FastifyPluginAsyncTypebox<{
 
   app.delete(
     "/cell/:cell/tags/:tag",
-    { schema: { params: both, response: { 200: Done } } },
+    {
+      schema: {
+        operationId: "removeCellTag",
+        summary: "Takes a tag from a cell",
+        security: forPeople,
+        params: both,
+        response: { 200: Done },
+      },
+    },
     async (request) => {
       const { cell, tag } = request.params;
       await transact(db, async (transaction) => {

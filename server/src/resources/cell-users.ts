@@ -12,13 +12,17 @@ import * as members from "../store/members.ts";
 import { getKnownUsers, getUserByEmail, type User } from "../store/users.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { CellParameter } from "./query.ts";
 
 const params = Type.Object({ cell: CellParameter });
 const both = Type.Object({ cell: CellParameter, user: UserId });
 const Members = Type.Array(Member);
-const Done = Type.Object({ message: Type.String() });
-const SharedWith = Type.Object({ message: Type.String(), user: OtherUser });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
+const SharedWith = Type.Object(
+  { message: Type.String(), user: OtherUser },
+  { title: "SharedWith" },
+);
 const NewRole = Type.Union([Type.Object({ role: Type.Optional(nullable(Role)) }), Type.Null()]);
 
 /**
@@ -30,7 +34,15 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
 }> = async (app, { deps: { db, clock } }) => {
   app.get(
     "/cell/:cell/users",
-    { schema: { params, response: { 200: Members } } },
+    {
+      schema: {
+        operationId: "listCellUsers",
+        summary: "Who has access to a cell; for them alone",
+        security: forPeople,
+        params,
+        response: { 200: Members },
+      },
+    },
     async ({ params: { cell }, caller }) => {
       const { id } = await getManagedCell(db, caller, cell, "viewer", "read");
       return await listForAnswer(db, id);
@@ -39,7 +51,17 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
 
   app.post(
     "/cell/:cell/share",
-    { schema: { params, body: NewMember, response: { 200: SharedWith } } },
+    {
+      schema: {
+        operationId: "shareCell",
+        summary: "Gives someone a role on a cell, by e-mail address",
+        security: forPeople,
+        problems: ["conflict"],
+        params,
+        body: NewMember,
+        response: { 200: SharedWith },
+      },
+    },
     async (request) => {
       const { caller, body } = request;
       const role = body.role ?? "editor";
@@ -61,6 +83,10 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
     "/cell/:cell/users",
     {
       schema: {
+        operationId: "setCellUsers",
+        summary: "Gives these users access to a cell, and no others",
+        security: forPeople,
+        problems: ["conflict"],
         params,
         body: NewMembers,
         response: { 200: Type.Interface([Done], { users: Members }) },
@@ -82,7 +108,17 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
 
   app.put(
     "/cell/:cell/users/:user",
-    { schema: { params: both, body: NewRole, response: { 200: SharedWith } } },
+    {
+      schema: {
+        operationId: "addCellUser",
+        summary: "Gives someone a role on a cell, who is known already",
+        security: forPeople,
+        problems: ["conflict"],
+        params: both,
+        body: NewRole,
+        response: { 200: SharedWith },
+      },
+    },
     async (request) => {
       const { caller, body } = request;
       const role = body?.role ?? undefined;
@@ -102,7 +138,16 @@ export const cellUsers: FastifyPluginAsyncTypebox<{
 
   app.delete(
     "/cell/:cell/users/:user",
-    { schema: { params: both, response: { 200: Done } } },
+    {
+      schema: {
+        operationId: "removeCellUser",
+        summary: "Takes someone's access to a cell away",
+        security: forPeople,
+        problems: ["conflict"],
+        params: both,
+        response: { 200: Done },
+      },
+    },
     async (request) => {
       const { caller } = request;
       const user = request.params.user.toLowerCase();

@@ -13,6 +13,7 @@ import { createCell, deleteCell, updateCell, type CellChanges as Row } from "../
 import { listSensors } from "../timeseries/sensors.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { requireOwnEmail } from "./own-email.ts";
 import { CellParameter } from "./query.ts";
 
@@ -25,8 +26,11 @@ const CellsQuery = Type.Object({
     Type.String({ description: "numbers of tags: any of them", maxLength: 1000 }),
   ),
 });
-const Done = Type.Object({ message: Type.String() });
-const Created = Type.Object({ message: Type.String(), id: CellId, name: Type.String() });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
+const Created = Type.Object(
+  { message: Type.String(), id: CellId, name: Type.String() },
+  { title: "CreatedCell" },
+);
 
 const tagsInvalid = defineError("invalid", "tags_invalid", "Invalid tag IDs format");
 
@@ -34,13 +38,30 @@ const tagsInvalid = defineError("invalid", "tags_invalid", "Invalid tag IDs form
 export const cells: FastifyPluginAsyncTypebox<{
   deps: Pick<ServerDeps, "db" | "clock" | "settings">;
 }> = async (app, { deps: { db, clock, settings } }) => {
-  app.get("/cell/id", { schema: { response: { 200: CellList } } }, async ({ caller }) => {
-    return await listCells(db, readerOf(caller));
-  });
+  app.get(
+    "/cell/id",
+    {
+      schema: {
+        operationId: "listAllCells",
+        summary: "All cells that the caller may read",
+        response: { 200: CellList },
+      },
+    },
+    async ({ caller }) => {
+      return await listCells(db, readerOf(caller));
+    },
+  );
 
   app.get(
     "/cell",
-    { schema: { querystring: CellsQuery, response: { 200: CellList } } },
+    {
+      schema: {
+        operationId: "listCells",
+        summary: "Cells by name, tags, and whether they are one's own",
+        querystring: CellsQuery,
+        response: { 200: CellList },
+      },
+    },
     async ({ query: { name, tags, user: own }, caller }) => {
       if (own) requirePerson(caller, "read");
       return await listCells(db, readerOf(caller), { name, own, tagIds: parseIds(tags) });
@@ -49,36 +70,58 @@ export const cells: FastifyPluginAsyncTypebox<{
 
   app.get(
     "/cell/:cell",
-    { schema: { params, response: { 200: Cell } } },
+    { schema: { operationId: "getCell", summary: "One cell", params, response: { 200: Cell } } },
     async ({ params: { cell }, caller }) => await getListedCell(db, readerOf(caller), cell),
   );
 
-  app.post("/cell", { schema: { body: NewCell, response: { 200: Created } } }, async (request) => {
-    const { userId } = requirePerson(request.caller, "manage");
-    await requireOwnEmail(db, userId, request.body.userEmail);
-    const wantedId = request.body.id ?? undefined;
-    if (wantedId !== undefined) requireAdmin(request.caller);
-    const { set, tagIds } = toChanges(request.body);
-    const { id, name } = await transact(db, async (transaction) => {
-      const { upload_policy = settings.defaultUploadPolicy, ...rest } = set;
-      const row = { ...rest, name: request.body.name, userId, uploadPolicy: upload_policy };
-      const created = await createCell(transaction, { ...row, id: wantedId });
-      if (tagIds) await setCellTags(transaction, created.id, tagIds);
-      const details = {
-        ...set,
-        upload_policy,
-        name: created.name,
-        ...(tagIds && { tag_ids: tagIds }),
-      };
-      await recordDeed(transaction, cellDeed(clock, request, created.id, "create", details));
-      return created;
-    });
-    return { message: "Successfully added cell", id, name };
-  });
+  app.post(
+    "/cell",
+    {
+      schema: {
+        operationId: "createCell",
+        summary: "Makes a cell, whose owner is the caller",
+        security: forPeople,
+        problems: ["conflict"],
+        body: NewCell,
+        response: { 200: Created },
+      },
+    },
+    async (request) => {
+      const { userId } = requirePerson(request.caller, "manage");
+      await requireOwnEmail(db, userId, request.body.userEmail);
+      const wantedId = request.body.id ?? undefined;
+      if (wantedId !== undefined) requireAdmin(request.caller);
+      const { set, tagIds } = toChanges(request.body);
+      const { id, name } = await transact(db, async (transaction) => {
+        const { upload_policy = settings.defaultUploadPolicy, ...rest } = set;
+        const row = { ...rest, name: request.body.name, userId, uploadPolicy: upload_policy };
+        const created = await createCell(transaction, { ...row, id: wantedId });
+        if (tagIds) await setCellTags(transaction, created.id, tagIds);
+        const details = {
+          ...set,
+          upload_policy,
+          name: created.name,
+          ...(tagIds && { tag_ids: tagIds }),
+        };
+        await recordDeed(transaction, cellDeed(clock, request, created.id, "create", details));
+        return created;
+      });
+      return { message: "Successfully added cell", id, name };
+    },
+  );
 
   app.put(
     "/cell/:cell",
-    { schema: { params, body: CellChanges, response: { 200: Done } } },
+    {
+      schema: {
+        operationId: "updateCell",
+        summary: "Changes a cell",
+        security: forPeople,
+        params,
+        body: CellChanges,
+        response: { 200: Done },
+      },
+    },
     async (request) => {
       const { set, tagIds } = toChanges(request.body);
       const forOwners = set.visibility !== undefined || set.upload_policy !== undefined;
@@ -95,19 +138,38 @@ export const cells: FastifyPluginAsyncTypebox<{
     },
   );
 
-  app.delete("/cell/:cell", { schema: { params, response: { 200: Done } } }, async (request) => {
-    await transact(db, async (transaction) => {
-      const { cell } = request.params;
-      const { id, name } = await holdManagedCell(transaction, request.caller, cell, "owner");
-      await deleteCell(transaction, id);
-      await recordDeed(transaction, cellDeed(clock, request, id, "delete", { name }));
-    });
-    return { message: "Cell deleted successfully" };
-  });
+  app.delete(
+    "/cell/:cell",
+    {
+      schema: {
+        operationId: "deleteCell",
+        summary: "Deletes a cell and its readings",
+        security: forPeople,
+        params,
+        response: { 200: Done },
+      },
+    },
+    async (request) => {
+      await transact(db, async (transaction) => {
+        const { cell } = request.params;
+        const { id, name } = await holdManagedCell(transaction, request.caller, cell, "owner");
+        await deleteCell(transaction, id);
+        await recordDeed(transaction, cellDeed(clock, request, id, "delete", { name }));
+      });
+      return { message: "Cell deleted successfully" };
+    },
+  );
 
   app.get(
     "/cell/:cell/sensors",
-    { schema: { params, response: { 200: Type.Array(Sensor) } } },
+    {
+      schema: {
+        operationId: "listSensors",
+        summary: "What a cell measures",
+        params,
+        response: { 200: Type.Array(Sensor) },
+      },
+    },
     async ({ params: { cell }, caller }) => {
       await requireReadable(db, caller, cell);
       return await listSensors(db, cell);

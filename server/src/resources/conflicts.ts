@@ -21,6 +21,8 @@ export const conflicts: FastifyPluginAsyncTypebox<{
     "/cell/:cell/conflicts",
     {
       schema: {
+        operationId: "listConflicts",
+        summary: "Readings that differ from one that was there",
         description: "Readings that differ from one that was there, the newest first",
         params,
         querystring: ConflictsQuery,

@@ -12,18 +12,24 @@ const recent_s = 14 * 24 * 3600;
 const idsMissing = defineError("invalid", "cell_ids_missing", "cell_ids parameter is required");
 const idsInvalid = defineError("invalid", "cell_ids_invalid", "Invalid cell_ids format");
 
-const Availability = Type.Object({
-  latest_timestamp: Type.Union([Type.String(), Type.Null()]),
-  earliest_timestamp: Type.Union([Type.String(), Type.Null()]),
-  has_recent_data: Type.Boolean(),
-  message: Type.String(),
-});
+const Availability = Type.Object(
+  {
+    latest_timestamp: Type.Union([Type.String(), Type.Null()]),
+    earliest_timestamp: Type.Union([Type.String(), Type.Null()]),
+    has_recent_data: Type.Boolean(),
+    message: Type.String(),
+  },
+  { title: "Availability" },
+);
 
 /** `/data-availability?cell_ids=1,2`: the span of time that some cells have readings of. */
 export const dataAvailability: FastifyPluginAsyncTypebox<{
   deps: { db: Db; clock: Clock };
 }> = async (app, { deps: { db, clock } }) => {
   const schema = {
+    operationId: "getDataAvailability",
+    summary: "The span of time that some cells have readings of",
+    problems: ["not_found"] as const,
     querystring: Type.Object({ cell_ids: Type.Optional(Type.String({ maxLength: 10_000 })) }),
     response: { 200: Availability },
   };

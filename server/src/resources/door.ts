@@ -12,6 +12,7 @@ import { KnownError } from "../lib/errors.ts";
 import { redactHeader, redactPath } from "../auth/keys.ts";
 import { mediaType } from "./media-type.ts";
 import { readCredentials } from "./sender.ts";
+import type { DescribedUpload } from "./upload-schemas.ts";
 
 export interface DoorDeps {
   readonly ingest: Pick<Ingest, "take">;
@@ -22,15 +23,14 @@ export interface DoorDeps {
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** The media types that a door takes. */
-    readonly takes?: readonly string[];
+    /** What the document says of a door. */
+    readonly upload?: DescribedUpload;
   }
 }
 
 export interface Door {
   readonly url: string;
-  /** The media types that it takes. */
-  readonly takes: readonly string[];
+  readonly described: DescribedUpload;
   readonly formatOf: FormatOf;
   readonly answer?: Answer;
   /** What a request shows of who sends it: in its headers, where a door doesn't know better. */
@@ -62,13 +62,13 @@ const secretHeaders = new Set([
 export function openDoor(
   app: FastifyInstance,
   deps: DoorDeps,
-  { url, takes, formatOf, answer = answerStored, credentialsOf }: Door,
+  { url, described, formatOf, answer = answerStored, credentialsOf }: Door,
 ): void {
   app.register(async (door) => {
     takeBytes(door);
     // Nothing is logged here but what fails: a logger for each upload would cost more than reading it.
     door.setChildLoggerFactory((logger) => logger);
-    door.post(url, { config: { door: true, takes } }, async (request, reply) => {
+    door.post(url, { config: { door: true, upload: described } }, async (request, reply) => {
       const receivedAt = deps.clock();
       const credentials =
         credentialsOf?.(request) ?? (await readCredentials(deps.tokens, request, receivedAt));

@@ -40,7 +40,7 @@ export interface DownloadLimits {
 
 const time = "RFC 1123, ISO 8601 or Unix seconds, included; default: everything there is";
 const DownloadQuery = Type.Object({
-  cells: Type.String({ maxLength: 2_000, description: "Numbers of cells: 1,2" }),
+  cells: Type.String({ maxLength: 2_000, description: "Numbers of cells: 1,2", examples: ["1,2"] }),
   sensors: Type.Optional(
     Type.String({ maxLength: 25_000, description: "As for /readings; default: all" }),
   ),
@@ -79,6 +79,9 @@ export const exportCsv: FastifyPluginAsyncTypebox<{
   }
 
   const schema = {
+    operationId: "exportCsv",
+    summary: "Readings as a CSV file",
+    problems: ["not_found", "too_large"] as const,
     produces: ["text/csv"],
     querystring: DownloadQuery,
     response: { 200: Type.Unsafe<Readable>({ type: "string" }) },

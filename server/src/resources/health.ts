@@ -6,7 +6,11 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     "/",
     {
-      schema: { response: { 200: Type.Object({ hello: Type.String() }) } },
+      schema: {
+        operationId: "getHealth",
+        summary: "That the API is there",
+        response: { 200: Type.Object({ hello: Type.String() }) },
+      },
       config: { anyone: true, fitsNode: true },
     },
     async () => ({

@@ -6,7 +6,11 @@ export const healthz: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     "/healthz",
     {
-      schema: { response: { 200: Type.Object({ status: Type.Literal("alive") }) } },
+      schema: {
+        operationId: "getLiveness",
+        summary: "That the process is alive, whatever else isn't",
+        response: { 200: Type.Object({ status: Type.Literal("alive") }) },
+      },
       config: { anyone: true, fitsNode: true },
     },
     async () => ({ status: "alive" as const }),

@@ -10,6 +10,7 @@ import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
+import { forPeople } from "./for-whom.ts";
 import { formLimits, takeUpload } from "./import-upload.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
 
@@ -21,7 +22,7 @@ declare module "fastify" {
 }
 
 const params = Type.Object({ import: TaskId });
-const Done = Type.Object({ message: Type.String() });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
 
 /** `/imports`: files are sent and looked at, and then imported. Everyone sees their own. */
@@ -34,6 +35,10 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
     {
       config: { slow: true },
       schema: {
+        operationId: "createImport",
+        summary: "Sends files, to be looked at",
+        security: forPeople,
+        problems: ["conflict", "not_found"],
         description:
           "Takes files (multipart/form-data; fields cell, logger, format, mapping, vwc_unit) and looks at what they hold: " +
           "the report comes at `Location`, and nothing is stored before `/run`",
@@ -66,7 +71,15 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
 
   app.get(
     "/imports/:import",
-    { schema: { params, response: { 200: Import } } },
+    {
+      schema: {
+        operationId: "getImport",
+        summary: "What files hold, and what became of them",
+        security: forPeople,
+        params,
+        response: { 200: Import },
+      },
+    },
     async ({ params: { import: id }, caller }) => {
       const preview = await getPreview(deps, caller, id);
       return describe(preview, await findRun(deps, caller, id));
@@ -77,6 +90,10 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
     "/imports/:import/run",
     {
       schema: {
+        operationId: "runImport",
+        summary: "Imports what was looked at",
+        security: forPeople,
+        problems: ["conflict"],
         description: "Imports what the preview has shown; one that is under way or done goes on",
         params,
         response: { 202: Import },
@@ -96,6 +113,9 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
     "/imports/:import",
     {
       schema: {
+        operationId: "deleteImport",
+        summary: "Stops an import, and forgets its files",
+        security: forPeople,
         description: "Stops what is under way, and forgets the files; what is imported stays",
         params,
         response: { 200: Done },

@@ -11,6 +11,7 @@ import { parseTime } from "../lib/time.ts";
 import { createApiKey, deleteApiKey, listApiKeys, type ApiKey } from "../store/api-keys.ts";
 import { recordDeed } from "../store/audit.ts";
 import { actorOf } from "./caller.ts";
+import { forUsers } from "./for-whom.ts";
 
 export interface KeyDeps {
   readonly db: Db;
@@ -25,7 +26,13 @@ interface Wish {
 
 /** A key's number in a path; see CellParameter on why it isn't an integer. */
 const KeyParams = Type.Object({
-  key: Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 }),
+  key: Type.Number({
+    minimum: 1,
+    maximum: 2 ** 31 - 1,
+    multipleOf: 1,
+    description: "a key's number",
+    examples: [1],
+  }),
 });
 
 const badExpiry = defineError(
@@ -36,14 +43,34 @@ const badExpiry = defineError(
 
 /** `/keys`: a user's keys. Logged-in users only: a key must not make another that outlives it. */
 export const keys: FastifyPluginAsyncTypebox<{ deps: KeyDeps }> = async (app, { deps }) => {
-  app.get("/keys", { schema: { response: { 200: Type.Array(Key) } } }, async ({ caller }) => {
-    const all = await listApiKeys(deps.db, requireUser(caller).userId);
-    return all.map(toAnswer);
-  });
+  app.get(
+    "/keys",
+    {
+      schema: {
+        operationId: "listKeys",
+        summary: "One's keys",
+        security: forUsers,
+        response: { 200: Type.Array(Key) },
+      },
+    },
+    async ({ caller }) => {
+      const all = await listApiKeys(deps.db, requireUser(caller).userId);
+      return all.map(toAnswer);
+    },
+  );
 
   app.post(
     "/keys",
-    { schema: { body: NewKey, response: { 201: CreatedKey } } },
+    {
+      schema: {
+        operationId: "createKey",
+        summary: "Makes a key, which is shown this once",
+        security: forUsers,
+        problems: ["conflict"],
+        body: NewKey,
+        response: { 201: CreatedKey },
+      },
+    },
     async (request, reply) => {
       const { name, scopes, expires_at } = request.body;
       requireUser(request.caller);
@@ -56,7 +83,13 @@ export const keys: FastifyPluginAsyncTypebox<{ deps: KeyDeps }> = async (app, { 
   app.delete(
     "/keys/:key",
     {
-      schema: { params: KeyParams, response: { 200: Type.Object({ message: Type.String() }) } },
+      schema: {
+        operationId: "deleteKey",
+        summary: "Ends a key at once",
+        security: forUsers,
+        params: KeyParams,
+        response: { 200: Type.Object({ message: Type.String() }) },
+      },
     },
     async (request) => {
       await forgetKey(deps, request, request.params.key);

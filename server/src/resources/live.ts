@@ -12,6 +12,7 @@ import { parsePossibleCells } from "./sought.ts";
 const LiveQuery = Type.Object({
   cells: Type.String({
     maxLength: 12_000,
+    examples: ["1,2"],
     description: `Numbers of cells: 1,2; ${mostCells} at most. \`subscribed\` says which of them can't be read`,
   }),
   cursor: Type.Optional(Cursor),
@@ -24,6 +25,9 @@ const LiveHeaders = Type.Object({
 /** `/live?cells=`: what is stored in some cells, as it is stored, as Server-Sent Events. */
 export const live: FastifyPluginAsyncTypebox<{ channel: Live }> = async (app, { channel }) => {
   const schema = {
+    operationId: "followCells",
+    summary: "What is stored in some cells, as it is stored",
+    problems: ["not_found", "gone"] as const,
     description:
       "Events: `subscribed`, then `measurement_received` for each stored measurement, `readings_merged` where " +
       "they are too many to be told one by one, `cursor`, `subscribe_error`, `server_closing`; docs/live.md",

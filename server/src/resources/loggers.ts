@@ -21,26 +21,43 @@ import {
 } from "../store/loggers.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { loggerDeed, makeLogger, readStatus } from "./make-logger.ts";
 import { requireOwnEmail } from "./own-email.ts";
 
 /** A logger's number in a path; see CellParameter on why it isn't an integer. */
-const LoggerParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+export const LoggerParameter = Type.Number({
+  minimum: 1,
+  maximum: 2 ** 31 - 1,
+  multipleOf: 1,
+  description: "a logger's number",
+  examples: [1],
+});
 
 const params = Type.Object({ logger: LoggerParameter });
 const LoggersQuery = Type.Object({
   user: Type.Optional(Type.Boolean({ description: "the caller's own" })),
 });
-const OneLogger = Type.Interface([Logger], { ttn_status: Type.Optional(TtnStatus) });
-const Done = Type.Object({ message: Type.String() });
-const Created = Type.Object({
-  message: Type.String(),
-  logger_id: LoggerId,
-  ttn_registered: Type.Optional(Type.Boolean()),
-  ttn_device_id: Type.Optional(Type.String()),
-  ttn_message: Type.Optional(Type.String({ description: "why it was not registered" })),
-});
-const Deleted = Type.Object({ message: Type.String(), ttn_removed: Type.Optional(Type.Boolean()) });
+const OneLogger = Type.Interface(
+  [Logger],
+  { ttn_status: Type.Optional(TtnStatus) },
+  { title: "OneLogger" },
+);
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
+const Created = Type.Object(
+  {
+    message: Type.String(),
+    logger_id: LoggerId,
+    ttn_registered: Type.Optional(Type.Boolean()),
+    ttn_device_id: Type.Optional(Type.String()),
+    ttn_message: Type.Optional(Type.String({ description: "why it was not registered" })),
+  },
+  { title: "CreatedLogger" },
+);
+const Deleted = Type.Object(
+  { message: Type.String(), ttn_removed: Type.Optional(Type.Boolean()) },
+  { title: "DeletedLogger" },
+);
 
 /**
  * `/logger`: the devices that send readings. Everyone logged in sees that they are there; what tells a device
@@ -53,7 +70,15 @@ export const loggers: FastifyPluginAsyncTypebox<{
 
   app.get(
     "/logger",
-    { schema: { querystring: LoggersQuery, response: { 200: Type.Array(Logger) } } },
+    {
+      schema: {
+        operationId: "listLoggers",
+        summary: "The loggers",
+        security: forPeople,
+        querystring: LoggersQuery,
+        response: { 200: Type.Array(Logger) },
+      },
+    },
     async ({ query: { user }, caller }) => {
       const person = requirePerson(caller, "read");
       const rows = await listLoggers(db, { userId: user ? person.userId : undefined });
@@ -63,7 +88,15 @@ export const loggers: FastifyPluginAsyncTypebox<{
 
   app.get(
     "/logger/:logger",
-    { schema: { params, response: { 200: OneLogger } } },
+    {
+      schema: {
+        operationId: "getLogger",
+        summary: "One logger",
+        security: forPeople,
+        params,
+        response: { 200: OneLogger },
+      },
+    },
     async ({ params: { logger: id }, caller }) => {
       const person = requirePerson(caller, "read");
       const logger = await getLogger(db, id);
@@ -75,7 +108,16 @@ export const loggers: FastifyPluginAsyncTypebox<{
 
   app.post(
     "/logger",
-    { schema: { body: NewLogger, response: { 201: Created } } },
+    {
+      schema: {
+        operationId: "createLogger",
+        summary: "Makes a logger, whose owner is the caller",
+        security: forPeople,
+        problems: ["conflict", "bad_gateway"],
+        body: NewLogger,
+        response: { 201: Created },
+      },
+    },
     async (request, reply) => {
       const { userId } = requirePerson(request.caller, "manage");
       await requireOwnEmail(db, userId, request.body.userEmail);
@@ -87,7 +129,16 @@ export const loggers: FastifyPluginAsyncTypebox<{
 
   app.put(
     "/logger/:logger",
-    { schema: { params, body: LoggerChanges, response: { 200: Done } } },
+    {
+      schema: {
+        operationId: "updateLogger",
+        summary: "Changes a logger",
+        security: forPeople,
+        params,
+        body: LoggerChanges,
+        response: { 200: Done },
+      },
+    },
     async (request) => {
       const { name, description, vwc_unit } = request.body;
       const changes = {
@@ -107,7 +158,16 @@ export const loggers: FastifyPluginAsyncTypebox<{
 
   app.delete(
     "/logger/:logger",
-    { schema: { params, response: { 200: Deleted } } },
+    {
+      schema: {
+        operationId: "deleteLogger",
+        summary: "Deletes a logger",
+        security: forPeople,
+        problems: ["bad_gateway"],
+        params,
+        response: { 200: Deleted },
+      },
+    },
     async (request) => {
       const { caller } = request;
       // No row is held while the network answers.

@@ -49,7 +49,13 @@ export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (
   app.get(
     "/metrics",
     {
-      schema: { produces: ["text/plain"], response: { 200: Type.String() } },
+      schema: {
+        operationId: "getMetrics",
+        summary: "Counters and gauges, for Prometheus",
+        problems: ["unauthenticated", "forbidden"],
+        produces: ["text/plain"],
+        response: { 200: Type.String() },
+      },
       config: { anyone: true },
     },
     async (request, reply) => {

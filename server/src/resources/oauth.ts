@@ -25,7 +25,12 @@ export const oauth: FastifyPluginAsyncTypebox<{
     "/oauth/url",
     {
       exposeHeadRoute: false,
-      schema: { response: { 200: Type.Object({ url: Type.String() }) } },
+      schema: {
+        operationId: "beginLogin",
+        summary: "Where a browser logs in at the identity provider",
+        problems: ["forbidden", "not_found", "bad_gateway"],
+        response: { 200: Type.Object({ url: Type.String() }) },
+      },
       config,
     },
     async (_request, reply) => {
@@ -39,7 +44,13 @@ export const oauth: FastifyPluginAsyncTypebox<{
     "/auth/token",
     {
       exposeHeadRoute: false,
-      schema: { querystring: TokenQuery, response: AccessToken },
+      schema: {
+        operationId: "finishLogin",
+        summary: "Trades the identity provider's code for an access token",
+        problems: ["unauthenticated", "forbidden", "not_found", "conflict", "bad_gateway"],
+        querystring: TokenQuery,
+        response: AccessToken,
+      },
       config,
     },
     async (request, reply) => {

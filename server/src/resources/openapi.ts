@@ -1,50 +1,102 @@
 import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
+import { Type } from "typebox";
 import { version } from "../lib/version.ts";
+import { nameSchemas } from "./openapi-names.ts";
+import { describeProblems, namedProblems } from "./openapi-problems.ts";
+import { tagOf, tags } from "./openapi-tags.ts";
 
 /** Describes every route that is added from now on in a document; to be called on the root. */
-export function describeRoutes(app: FastifyInstance, publicUrl: string): void {
+export function describeRoutes(app: FastifyInstance): void {
   app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
       info: {
         title: "ents-backend",
         version,
-        description: "An open backend for environmental sensor networks",
+        summary: "An open backend for environmental sensor networks",
+        description:
+          "Every path answers with and without a slash at its end. Requests are limited; a page elsewhere may read what is public. " +
+          "What stops being HTTP is answered with 400, 408 or 431 before a path is known.",
+        license: { name: "MIT", identifier: "MIT" },
       },
-      servers: [{ url: publicUrl }],
-      components: {
-        securitySchemes: {
-          token: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
-          key: { type: "apiKey", in: "header", name: "X-API-Key" },
-        },
-      },
-      // Public cells are there for everyone: what needs more says so with 401.
-      security: [{}, { token: [] }, { key: [] }],
+      // The host that the document comes from.
+      servers: [{ url: "/" }],
+      tags: [...tags],
+      components: { securitySchemes },
+      security: anybody,
     },
     transform: describeRoute,
+    transformObject: (document) =>
+      nameSchemas("openapiObject" in document ? document.openapiObject : {}, namedProblems()),
   });
 }
 
 /** `GET /openapi.json`: what the API has, for programs that write clients. */
 export async function openapi(app: FastifyInstance): Promise<void> {
-  app.get("/openapi.json", { config: { anyone: true } }, () => app.swagger());
+  const schema = {
+    operationId: "getDocument",
+    summary: "This document",
+    response: { 200: Type.Unsafe<object>(Type.Object({}, { additionalProperties: true })) },
+  };
+  // Its serialiser would leave out what its schema doesn't name.
+  const serializerCompiler = () => JSON.stringify;
+  app.get("/openapi.json", { config: { anyone: true }, schema, serializerCompiler }, () =>
+    app.swagger(),
+  );
 }
+
+const securitySchemes = {
+  token: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "Of a user who is logged in: POST /api/auth/login answers it, for 15 minutes",
+  },
+  key: {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
+    description: "Of a script, with scopes: POST /api/keys; or of a logger, for uploads",
+  },
+} as const;
+
+/** What is public is there for everyone; with a token or key there is more. */
+const anybody = [{}, { token: [] }, { key: [] }];
 
 const written = ["application/json", "application/x-www-form-urlencoded"];
 
-/** Routes are grouped by the first word of their path. A door has no schema for what it takes: it takes bytes. */
 const describeRoute: NonNullable<FastifyDynamicSwaggerOptions["transform"]> = ({
-  schema,
+  schema = {},
   url,
   route,
 }) => {
-  const { takes } = route.config ?? {};
-  const body = takes
-    ? { consumes: [...takes], body: {} }
-    : schema?.body
-      ? { consumes: written }
-      : {};
-  const tag = url.replace(/^\/api\//, "/").split("/")[1] || "health";
-  return { url, schema: { tags: [tag], ...body, ...schema } };
+  if (schema.hide) return { url, schema };
+  const { config = {} } = route;
+  const described = config.upload ? describeUpload(config.upload) : describeUsual(schema, config);
+  const response: object = Object.assign({}, described.response, describeProblems(route));
+  return { url, schema: { ...described, tags: [tagOf(url, config.door)], response } };
 };
+
+/** What a form has, a JSON body may have. */
+function describeUsual(schema: FastifySchema, { anyone }: Config): FastifySchema {
+  const security = schema.security ?? (anyone ? [] : anybody);
+  const forms = schema.body && !schema.consumes ? { consumes: written } : {};
+  return { ...schema, ...forms, security };
+}
+
+/** A door has no schema for what it takes: it takes bytes. */
+function describeUpload({
+  takes,
+  answers,
+  ...named
+}: NonNullable<Config["upload"]>): FastifySchema {
+  const ok = { description: "Stored, or stored before", content: toContent(answers) };
+  return { ...named, body: { content: toContent(takes) }, response: { 200: ok } };
+}
+
+function toContent(types: Readonly<Record<string, object>>) {
+  return Object.fromEntries(Object.entries(types).map(([type, schema]) => [type, { schema }]));
+}
+
+type Config = NonNullable<RouteOptions["config"]>;

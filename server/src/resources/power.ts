@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
+import { NamedPower } from "../ingest/codecs/by-name.ts";
 import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { slot } from "./columnar.ts";
@@ -10,20 +11,33 @@ import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
+import { receiptOf } from "./upload-schemas.ts";
 
-const Lists = Type.Object({ v: Values, i: Values, p: Values });
-const Power = Type.Interface([Lists], {
-  timestamp: Timestamps,
-  min: Type.Optional(Lists),
-  max: Type.Optional(Lists),
-  resample: Type.Optional(Resampled),
-});
+const Lists = Type.Object({ v: Values, i: Values, p: Values }, { title: "PowerLists" });
+const Power = Type.Interface(
+  [Lists],
+  {
+    timestamp: Timestamps,
+    min: Type.Optional(Lists),
+    max: Type.Optional(Lists),
+    resample: Type.Optional(Resampled),
+  },
+  {
+    title: "Power",
+    examples: [{ timestamp: ["Mon, 01 Jan 2024 00:00:00 GMT"], v: [850], i: [120], p: [102] }],
+  },
+);
 
 /** `/power`: a cell's voltage (mV), current (µA) and power (µW), and the older upload by names. */
 export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   openDoor(app, deps, {
     url: "/power",
-    takes: namedTypes,
+    described: {
+      operationId: "uploadPower",
+      summary: "Uploads voltage and current, by the names of cell and logger",
+      takes: namedTypes(NamedPower),
+      answers: { "application/json": receiptOf("PowerReceipt", ["voltage", "current"]) },
+    },
     formatOf: jsonOrForm("power/json", "power/form"),
     answer: (stored, request) => {
       const sent = sentValues(request);
@@ -32,6 +46,8 @@ export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
   });
 
   const schema = {
+    operationId: "readPower",
+    summary: "Voltage, current and power of a cell",
     params: Type.Object({ cell: CellParameter }),
     querystring: ReadingQuery,
     response: { 200: Power },

@@ -16,7 +16,8 @@ declare module "fastify" {
   }
 }
 
-const statuses: Readonly<Record<ErrorKind, number>> = {
+/** The status that each kind of error is answered with. */
+export const statuses: Readonly<Record<ErrorKind, number>> = {
   invalid: 400,
   unauthenticated: 401,
   forbidden: 403,

@@ -24,6 +24,7 @@ import {
 } from "../store/quarantine-list.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange } from "./page.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
 
@@ -39,7 +40,7 @@ const UploadsQuery = pageQuery({
     Type.String({ description: "received then or later: RFC 1123, ISO 8601 or Unix seconds" }),
   ),
 });
-const Done = Type.Object({ message: Type.String() });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 /** Uploads that one call replays at most, and for how long it goes on. */
 const mostReplays = 500;
@@ -69,6 +70,9 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     "/quarantine",
     {
       schema: {
+        operationId: "listUploads",
+        summary: "Uploads that could not be placed, the newest first",
+        security: forPeople,
         description: "Uploads that could not be placed, the newest first",
         querystring: UploadsQuery,
         response: { 200: UploadList },
@@ -88,6 +92,9 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     "/quarantine/:upload",
     {
       schema: {
+        operationId: "getUpload",
+        summary: "One of them, with its bytes and what they say",
+        security: forPeople,
         description: "One of them, with its headers, its bytes and what they say",
         params,
         response: { 200: WholeUpload },
@@ -105,6 +112,10 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     "/quarantine/:upload/replay",
     {
       schema: {
+        operationId: "replayUpload",
+        summary: "Takes one in again",
+        security: forPeople,
+        problems: ["conflict"],
         description:
           "Stores it as of the time at which it came, or answers why it is still refused",
         params,
@@ -124,6 +135,9 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     "/quarantine/replay",
     {
       schema: {
+        operationId: "replayUploads",
+        summary: "Takes many in again",
+        security: forPeople,
         description: `Replays up to ${mostReplays} uploads, the oldest first`,
         body: ReplayOrder,
         response: { 200: ReplayCounts },
@@ -140,7 +154,14 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
   app.delete(
     "/quarantine/:upload",
     {
-      schema: { description: "Discards it for good", params, response: { 200: Done } },
+      schema: {
+        operationId: "discardUpload",
+        summary: "Discards one for good",
+        security: forPeople,
+        description: "Discards it for good",
+        params,
+        response: { 200: Done },
+      },
     },
     async (request) => {
       const person = requirePerson(request.caller, "manage");

@@ -9,7 +9,13 @@ import { isZone, unknownZone } from "../timeseries/zone.ts";
  * A cell's number in a path or a query. Whole by its `multipleOf`: text on its way to an integer would lose its
  * fraction unseen, and 1.5 be cell 1.
  */
-export const CellParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+export const CellParameter = Type.Number({
+  minimum: 1,
+  maximum: 2 ** 31 - 1,
+  multipleOf: 1,
+  description: "a cell's number",
+  examples: [1],
+});
 
 const usualPoints = 1_000;
 

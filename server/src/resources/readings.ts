@@ -22,6 +22,7 @@ import {
 const SeriesQuery = Type.Interface([Thinning], {
   cells: Type.String({
     maxLength: 2_000,
+    examples: ["1,2"],
     description:
       "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
   }),
@@ -37,20 +38,33 @@ const SeriesQuery = Type.Interface([Thinning], {
   end: EndTime,
 });
 
-const Readings = Type.Object({
-  resample: Resampled,
-  series: Type.Array(
-    Type.Object({
-      cell_id: Type.Integer(),
-      sensor: Type.String({ description: "As the query names it" }),
-      unit: Type.String(),
-      timestamp: Timestamps,
-      value: Values,
-      min: Type.Optional(Values),
-      max: Type.Optional(Values),
-    }),
-  ),
-});
+const Readings = Type.Object(
+  {
+    resample: Resampled,
+    series: Type.Array(
+      Type.Object({
+        cell_id: Type.Integer(),
+        sensor: Type.String({ description: "As the query names it" }),
+        unit: Type.String(),
+        timestamp: Timestamps,
+        value: Values,
+        min: Type.Optional(Values),
+        max: Type.Optional(Values),
+      }),
+    ),
+  },
+  {
+    title: "Readings",
+    examples: [
+      {
+        resample: "hour",
+        series: [
+          { cell_id: 1, sensor: "power.p", unit: "uW", timestamp: [1704067200], value: [102] },
+        ],
+      },
+    ],
+  },
+);
 
 const Unchanged = Type.Unsafe<undefined>({
   description: "What `If-None-Match` names is still the answer",
@@ -58,7 +72,12 @@ const Unchanged = Type.Unsafe<undefined>({
 
 /** `/readings`: any sensors of any cells, each over a time axis of its own. */
 export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
-  const schema = { querystring: SeriesQuery, response: { 200: Readings, 304: Unchanged } };
+  const schema = {
+    operationId: "readReadings",
+    summary: "Any sensors of any cells, each over a time axis of its own",
+    querystring: SeriesQuery,
+    response: { 200: Readings, 304: Unchanged },
+  };
   app.get("/readings", { ...compressed, schema }, async ({ query, caller, headers }, reply) => {
     const sought = await findSought(deps, caller, query);
     const range = toRange(["start", query.start], ["end", query.end], deps.clock());

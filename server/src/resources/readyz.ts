@@ -34,8 +34,11 @@ const State = {
     ),
   }),
 };
-const Ready = Type.Object({ status: Type.Literal("ready"), ...State });
-const Journaling = Type.Object({ status: Type.Literal("journaling"), ...State });
+const Ready = Type.Object({ status: Type.Literal("ready"), ...State }, { title: "Ready" });
+const Journaling = Type.Object(
+  { status: Type.Literal("journaling"), ...State },
+  { title: "Journaling" },
+);
 
 /**
  * `GET /readyz`: whether the database answers and is in shape, and what waits for it. Uploads are taken all the same. For
@@ -46,7 +49,11 @@ export const readyz: FastifyPluginAsyncTypebox<{ deps: ReadyzDeps }> = async (ap
   app.get(
     "/readyz",
     {
-      schema: { response: { 200: Ready, 503: Journaling } },
+      schema: {
+        operationId: "getReadiness",
+        summary: "Whether the database answers, and what waits for it",
+        response: { 200: Ready, 503: Journaling },
+      },
       config: { anyone: true, fitsNode: true },
     },
     async (_request, reply) => {

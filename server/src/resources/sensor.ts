@@ -11,35 +11,66 @@ import type { ReadingDeps } from "./deps.ts";
 import { isVersion2, openDoor } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
+import { anyUpload, Json, nodeAnswers } from "./upload-schemas.ts";
 
 const SensorQuery = Type.Interface([ReadingQuery], {
-  name: Label,
+  name: Type.String({ ...Label, description: "the sensor's", examples: ["BME280_TEMP"] }),
   cellId: CellParameter,
-  measurement: Label,
+  measurement: Type.String({ ...Label, examples: ["Temperature"] }),
 });
 
-const SensorReadings = Type.Object({
-  timestamp: Timestamps,
-  data: Values,
-  measurement: Type.String(),
-  unit: Type.String(),
-  type: Type.String(),
-  min: Type.Optional(Values),
-  max: Type.Optional(Values),
-  resample: Type.Optional(Resampled),
-});
+const SensorReadings = Type.Object(
+  {
+    timestamp: Timestamps,
+    data: Values,
+    measurement: Type.String(),
+    unit: Type.String(),
+    type: Type.String(),
+    min: Type.Optional(Values),
+    max: Type.Optional(Values),
+    resample: Type.Optional(Resampled),
+  },
+  {
+    title: "SensorReadings",
+    examples: [
+      {
+        timestamp: ["Mon, 01 Jan 2024 00:00:00 GMT"],
+        data: [21],
+        measurement: "Temperature",
+        unit: "C",
+        type: "float",
+      },
+    ],
+  },
+);
 
 /** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
 export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, { url: "/sensor", takes: uploadTypes, formatOf: formatOfUpload });
+  openDoor(app, deps, {
+    url: "/sensor",
+    described: {
+      operationId: "upload",
+      summary: "Uploads a measurement, as nodes and The Things Stack do",
+      takes: anyUpload,
+      answers: nodeAnswers,
+    },
+    formatOf: formatOfUpload,
+  });
   openDoor(app, deps, {
     url: "/sensor_json",
-    takes: ["application/json"],
+    described: {
+      operationId: "uploadJson",
+      summary: "The same, in JSON alone",
+      takes: { "application/json": Json },
+      answers: nodeAnswers,
+    },
     formatOf: (type) => (type === "application/json" ? "json" : undefined),
   });
 
-  const schema = { querystring: SensorQuery, response: { 200: SensorReadings } };
-  for (const url of ["/sensor", "/sensor_json"])
+  const readings = { querystring: SensorQuery, response: { 200: SensorReadings } };
+  for (const [url, operationId] of paths) {
+    const summary = "One sensor of a cell";
+    const schema = { operationId, summary, problems: ["not_found"] as const, ...readings };
     app.get(url, { ...compressed, schema }, async ({ query, caller }, reply) => {
       const { name, measurement, cellId } = query;
       await requireReadable(deps.db, caller, cellId);
@@ -56,10 +87,13 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (a
         bounds: slot,
       });
     });
+  }
 };
 
-/** The media types of the formats that every sensor may upload in. */
-export const uploadTypes = ["application/octet-stream", "application/json"];
+const paths = [
+  ["/sensor", "readSensor"],
+  ["/sensor_json", "readSensorJson"],
+] as const;
 
 /** The format of an upload in one of these types. */
 export function formatOfUpload(type: string, request: FastifyRequest): Format | undefined {

@@ -117,7 +117,7 @@ export function buildServer(
   app.setNotFoundHandler((request) => {
     throw noSuchPath({ path: redactPath(request.url) });
   });
-  describeRoutes(app, deps.settings.publicUrl);
+  describeRoutes(app);
   const routes = collectRoutes(app);
   const channel = openLive(app, deps);
   app.register(registerResources, { prefix: "/api", deps, channel, limits });

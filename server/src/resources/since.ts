@@ -22,6 +22,7 @@ const mostParts = 20;
 const SinceQuery = Type.Object({
   cells: Type.String({
     maxLength: 12_000,
+    examples: ["1,2"],
     description:
       "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
   }),
@@ -45,6 +46,9 @@ export const since: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (
   { deps: { db } },
 ) => {
   const schema = {
+    operationId: "readReadingsSince",
+    summary: "What was stored after a cursor",
+    problems: ["gone"] as const,
     description:
       "What was stored after a cursor, in the order in which it was: for who was cut off",
     querystring: SinceQuery,

@@ -21,15 +21,22 @@ import {
 } from "../store/tags.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 
 /** A tag's number in a path; see CellParameter on why it isn't an integer. */
-export const TagParameter = Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 });
+export const TagParameter = Type.Number({
+  minimum: 1,
+  maximum: 2 ** 31 - 1,
+  multipleOf: 1,
+  description: "a tag's number",
+  examples: [1],
+});
 
 const params = Type.Object({ tag: TagParameter });
-const Done = Type.Object({ message: Type.String() });
-const DoneTo = Type.Object({ message: Type.String(), tag: Tag });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
+const DoneTo = Type.Object({ message: Type.String(), tag: Tag }, { title: "DoneToTag" });
 const TagsQuery = Type.Object({ search: Type.Optional(Label) });
-const TagWithCells = Type.Object({ tag: Tag, cells: Type.Array(Cell) });
+const TagWithCells = Type.Object({ tag: Tag, cells: Type.Array(Cell) }, { title: "TagWithCells" });
 
 const notYourTag = defineError(
   "forbidden",
@@ -43,20 +50,34 @@ export const tags: FastifyPluginAsyncTypebox<{
 }> = async (app, { deps: { db, clock } }) => {
   app.get(
     "/tag",
-    { schema: { querystring: TagsQuery, response: { 200: Type.Array(Tag) } } },
+    {
+      schema: {
+        operationId: "listTags",
+        summary: "The tags",
+        querystring: TagsQuery,
+        response: { 200: Type.Array(Tag) },
+      },
+    },
     async ({ query: { search }, caller }) =>
       (await listTags(db, readerOf(caller), { search })).map(toAnswer),
   );
 
   app.get(
     "/tag/:tag",
-    { schema: { params, response: { 200: Tag } } },
+    { schema: { operationId: "getTag", summary: "One tag", params, response: { 200: Tag } } },
     async ({ params: { tag }, caller }) => toAnswer(await getTag(db, readerOf(caller), tag)),
   );
 
   app.get(
     "/tags/:tag/cells",
-    { schema: { params, response: { 200: TagWithCells } } },
+    {
+      schema: {
+        operationId: "listCellsOfTag",
+        summary: "The cells that have a tag",
+        params,
+        response: { 200: TagWithCells },
+      },
+    },
     async ({ params: { tag: id }, caller }) => {
       const tag = await getTag(db, readerOf(caller), id);
       return { tag: toAnswer(tag), cells: await listCells(db, readerOf(caller), { tagIds: [id] }) };
@@ -65,7 +86,16 @@ export const tags: FastifyPluginAsyncTypebox<{
 
   app.post(
     "/tag",
-    { schema: { body: NewTag, response: { 201: DoneTo } } },
+    {
+      schema: {
+        operationId: "createTag",
+        summary: "Makes a tag",
+        security: forPeople,
+        problems: ["conflict"],
+        body: NewTag,
+        response: { 201: DoneTo },
+      },
+    },
     async (request, reply) => {
       const { userId } = requirePerson(request.caller, "manage");
       const { name, description = null } = request.body;
@@ -82,7 +112,16 @@ export const tags: FastifyPluginAsyncTypebox<{
 
   app.put(
     "/tag/:tag",
-    { schema: { params, body: TagChanges, response: { 200: DoneTo } } },
+    {
+      schema: {
+        operationId: "updateTag",
+        summary: "Changes a tag; for who made it",
+        security: forPeople,
+        params,
+        body: TagChanges,
+        response: { 200: DoneTo },
+      },
+    },
     async (request) => {
       const { caller } = request;
       const { name, description } = request.body;
@@ -100,14 +139,26 @@ export const tags: FastifyPluginAsyncTypebox<{
     },
   );
 
-  app.delete("/tag/:tag", { schema: { params, response: { 200: Done } } }, async (request) => {
-    await transact(db, async (transaction) => {
-      const { id, name } = await holdManagedTag(transaction, request.caller, request.params.tag);
-      await deleteTag(transaction, id);
-      await recordDeed(transaction, toDeed(request, clock(), "delete", id, { name }));
-    });
-    return { message: "Tag deleted successfully" };
-  });
+  app.delete(
+    "/tag/:tag",
+    {
+      schema: {
+        operationId: "deleteTag",
+        summary: "Deletes a tag; for who made it",
+        security: forPeople,
+        params,
+        response: { 200: Done },
+      },
+    },
+    async (request) => {
+      await transact(db, async (transaction) => {
+        const { id, name } = await holdManagedTag(transaction, request.caller, request.params.tag);
+        await deleteTag(transaction, id);
+        await recordDeed(transaction, toDeed(request, clock(), "delete", id, { name }));
+      });
+      return { message: "Tag deleted successfully" };
+    },
+  );
 };
 
 /** A tag as the API answers it. */

@@ -9,6 +9,7 @@ import type { Task } from "../store/tasks.ts";
 import { parseRange } from "./byte-range.ts";
 import type { ServerDeps } from "./deps.ts";
 import { hasTag } from "./etag.ts";
+import { forPeople } from "./for-whom.ts";
 import { getOwnTask } from "./tasks.ts";
 
 const notDone = defineError(
@@ -51,6 +52,10 @@ export const taskResult: FastifyPluginAsyncTypebox<{
     "/tasks/:task/result",
     {
       schema: {
+        operationId: "getTaskResult",
+        summary: "What a task has made, all of it or a range",
+        security: forPeople,
+        problems: ["conflict", "range_not_satisfiable"],
         params,
         produces: ["application/octet-stream"],
         response: { 200: Bytes, 206: Bytes, 304: Unchanged },

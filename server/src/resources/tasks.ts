@@ -19,6 +19,7 @@ import { tryRing } from "../tasks/bell.ts";
 import { findKind, type Kind } from "../tasks/kind.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange } from "./page.ts";
 
 export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
@@ -28,7 +29,7 @@ const TasksQuery = pageQuery({
   state: Type.Optional(TaskState),
   kind: Type.Optional(Type.String({ maxLength: 50 })),
 });
-const Done = Type.Object({ message: Type.String() });
+const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 const invalidParams = defineError("invalid", "invalid_params", "{problem}");
 
@@ -40,7 +41,13 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
     "/tasks",
     {
       schema: {
+        operationId: "createTask",
+        summary: "Asks for long work",
+        security: forPeople,
+        problems: ["conflict", "not_found"],
         description: "Asks for long work: its state, and then its result, are at `Location`",
+        // What a kind wants to know doesn't fit the fields of a form.
+        consumes: ["application/json"],
         body: TaskOrder,
         response: { 202: Task },
       },
@@ -55,6 +62,9 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
     "/tasks",
     {
       schema: {
+        operationId: "listTasks",
+        summary: "One's tasks, the newest first",
+        security: forPeople,
         description: "One's tasks, the newest first",
         querystring: TasksQuery,
         response: { 200: TaskList },
@@ -70,7 +80,15 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
 
   app.get(
     "/tasks/:task",
-    { schema: { params, response: { 200: Task } } },
+    {
+      schema: {
+        operationId: "getTask",
+        summary: "One task",
+        security: forPeople,
+        params,
+        response: { 200: Task },
+      },
+    },
     async ({ params: { task }, caller }) => toAnswer(await getOwnTask(deps, caller, task)),
   );
 
@@ -78,6 +96,9 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
     "/tasks/:task",
     {
       schema: {
+        operationId: "deleteTask",
+        summary: "Cancels a task, or forgets one that is over",
+        security: forPeople,
         description: "Cancels it; one that is over is forgotten, and its result goes",
         params,
         response: { 200: Done },

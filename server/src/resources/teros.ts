@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
+import { NamedTeros } from "../ingest/codecs/by-name.ts";
 import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { slot } from "./columnar.ts";
@@ -10,31 +11,58 @@ import type { ReadingDeps } from "./deps.ts";
 import { openDoor } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
+import { receiptOf } from "./upload-schemas.ts";
 
-const Lists = Type.Object({ vwc: Values, temp: Values, ec: Values, raw_vwc: Values });
-const Teros = Type.Interface([Lists], {
-  timestamp: Timestamps,
-  vwc_unit: Type.String(),
-  raw_vwc_unit: Type.String(),
-  min: Type.Optional(Lists),
-  max: Type.Optional(Lists),
-  resample: Type.Optional(Resampled),
-});
+const Lists = Type.Object(
+  { vwc: Values, temp: Values, ec: Values, raw_vwc: Values },
+  { title: "TerosLists" },
+);
+const Teros = Type.Interface(
+  [Lists],
+  {
+    timestamp: Timestamps,
+    vwc_unit: Type.String(),
+    raw_vwc_unit: Type.String(),
+    min: Type.Optional(Lists),
+    max: Type.Optional(Lists),
+    resample: Type.Optional(Resampled),
+  },
+  {
+    title: "Teros",
+    examples: [
+      {
+        timestamp: ["Mon, 01 Jan 2024 00:00:00 GMT"],
+        vwc: [23.5],
+        temp: [18.25],
+        ec: [120],
+        raw_vwc: [2150],
+        vwc_unit: "%",
+        raw_vwc_unit: "raw",
+      },
+    ],
+  },
+);
 
 /** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
 export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   openDoor(app, deps, {
     url: "/teros",
-    takes: namedTypes,
+    described: {
+      operationId: "uploadTeros",
+      summary: "Uploads what a TEROS-12 measured, by the names of cell and logger",
+      takes: namedTypes(NamedTeros),
+      answers: { "application/json": receiptOf("TerosReceipt", terosKeys) },
+    },
     formatOf: jsonOrForm("teros/json", "teros/form"),
     answer: (stored, request) => {
-      const keys = ["vwc", "temp", "ec", "raw_vwc", "water_pot"];
-      const [vwc, temp, ec, raw_vwc, water_pot] = keys.map(sentValues(request));
+      const [vwc, temp, ec, raw_vwc, water_pot] = terosKeys.map(sentValues(request));
       return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
     },
   });
 
   const schema = {
+    operationId: "readTeros",
+    summary: "Soil moisture, temperature and conductivity of a cell",
     params: Type.Object({ cell: CellParameter }),
     querystring: ReadingQuery,
     response: { 200: Teros },
@@ -49,4 +77,5 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
   });
 };
 
+const terosKeys = ["vwc", "temp", "ec", "raw_vwc", "water_pot"];
 const lists = { vwc: slot, temp: slot, ec: slot, raw_vwc: slot };

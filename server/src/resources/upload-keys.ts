@@ -9,9 +9,12 @@ import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
 import { actorOf } from "./caller.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
+import { forPeople } from "./for-whom.ts";
 import type { KeyDeps } from "./keys.ts";
+import { LoggerParameter } from "./loggers.ts";
 import { showKey } from "./sender.ts";
-import { formatOfUpload, uploadTypes } from "./sensor.ts";
+import { formatOfUpload } from "./sensor.ts";
+import { anyUpload, nodeAnswers } from "./upload-schemas.ts";
 
 export interface UploadKeyDeps extends KeyDeps {
   readonly settings: { readonly publicUrl: string };
@@ -21,10 +24,7 @@ export interface UploadKeyDeps extends KeyDeps {
 const longestNodeUrl = 64;
 const day_s = 24 * 3600;
 
-/** See CellParameter on why it isn't an integer. */
-const LoggerParams = Type.Object({
-  logger: Type.Number({ minimum: 1, maximum: 2 ** 31 - 1, multipleOf: 1 }),
-});
+const LoggerParams = Type.Object({ logger: LoggerParameter });
 
 /** `/logger/{id}/upload-key`: the key with which a logger uploads, and does nothing else. */
 export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = async (
@@ -35,6 +35,9 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
     "/logger/:logger/upload-key",
     {
       schema: {
+        operationId: "createUploadKey",
+        summary: "Makes a logger's upload key, which is shown this once",
+        security: forPeople,
         params: LoggerParams,
         body: NewUploadKey,
         response: { 201: UploadKey },
@@ -65,6 +68,9 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
     "/logger/:logger/upload-key",
     {
       schema: {
+        operationId: "deleteUploadKeys",
+        summary: "Ends a logger's upload keys",
+        security: forPeople,
         params: LoggerParams,
         response: { 200: Type.Object({ message: Type.String() }) },
       },
@@ -85,7 +91,12 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
 export const uploadByKey: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
   openDoor(app, deps, {
     url: "/u/:key",
-    takes: uploadTypes,
+    described: {
+      operationId: "uploadByKey",
+      summary: "Uploads with the key of a logger",
+      takes: anyUpload,
+      answers: nodeAnswers,
+    },
     formatOf: formatOfUpload,
     credentialsOf: ({ params }) => ({
       kind: "uploadKey",

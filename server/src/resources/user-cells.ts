@@ -9,9 +9,13 @@ import { listCells } from "../store/cell-list.ts";
 import { getUser } from "../store/users.ts";
 import { toOtherUser } from "./cell-users.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 
 const params = Type.Object({ user: UserId });
-const UserWithCells = Type.Object({ user: OtherUser, cells: Type.Array(Cell) });
+const UserWithCells = Type.Object(
+  { user: OtherUser, cells: Type.Array(Cell) },
+  { title: "UserWithCells" },
+);
 
 const notYou = defineError(
   "forbidden",
@@ -25,7 +29,15 @@ export const userCells: FastifyPluginAsyncTypebox<{
 }> = async (app, { deps: { db } }) => {
   app.get(
     "/users/:user/cells",
-    { schema: { params, response: { 200: UserWithCells } } },
+    {
+      schema: {
+        operationId: "listCellsOfUser",
+        summary: "The cells that a user has a role on; for themselves and admins",
+        security: forPeople,
+        params,
+        response: { 200: UserWithCells },
+      },
+    },
     async (request) => {
       const userId = request.params.user.toLowerCase();
       const person = requirePerson(request.caller, "read");

@@ -6,35 +6,60 @@ import { recordDeed } from "../store/audit.ts";
 import { getUser, updateUser } from "../store/users.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
+import { forPeople } from "./for-whom.ts";
 
-const Changes = Type.Object({
-  first_name: Type.Optional(FirstName),
-  last_name: Type.Optional(LastName),
-});
+const Changes = Type.Object(
+  {
+    first_name: Type.Optional(FirstName),
+    last_name: Type.Optional(LastName),
+  },
+  { title: "UserChanges", examples: [{ first_name: "Ada" }] },
+);
 
 /** `/user`: the account of the caller, as they see it themselves. */
 export const user: FastifyPluginAsyncTypebox<{
   deps: Pick<ServerDeps, "db" | "clock">;
 }> = async (app, { deps: { db, clock } }) => {
-  app.get("/user", { schema: { response: { 200: User } } }, async ({ caller }) =>
-    getUser(db, requirePerson(caller, "read").userId),
+  app.get(
+    "/user",
+    {
+      schema: {
+        operationId: "getUser",
+        summary: "One's account",
+        security: forPeople,
+        response: { 200: User },
+      },
+    },
+    async ({ caller }) => getUser(db, requirePerson(caller, "read").userId),
   );
 
-  app.put("/user", { schema: { body: Changes, response: { 200: User } } }, async (request) => {
-    const { userId } = requirePerson(request.caller, "manage");
-    const { first_name, last_name } = request.body;
-    return await db.transaction().execute(async (transaction) => {
-      await recordDeed(transaction, {
-        at: clock(),
-        actor: actorOf(request),
-        action: "update",
-        objectType: "user",
-        objectId: userId,
+  app.put(
+    "/user",
+    {
+      schema: {
+        operationId: "updateUser",
+        summary: "Changes one's name",
+        security: forPeople,
+        body: Changes,
+        response: { 200: User },
+      },
+    },
+    async (request) => {
+      const { userId } = requirePerson(request.caller, "manage");
+      const { first_name, last_name } = request.body;
+      return await db.transaction().execute(async (transaction) => {
+        await recordDeed(transaction, {
+          at: clock(),
+          actor: actorOf(request),
+          action: "update",
+          objectType: "user",
+          objectId: userId,
+        });
+        return await updateUser(transaction, userId, {
+          first_name: first_name?.trim(),
+          last_name: last_name?.trim(),
+        });
       });
-      return await updateUser(transaction, userId, {
-        first_name: first_name?.trim(),
-        last_name: last_name?.trim(),
-      });
-    });
-  });
+    },
+  );
 };

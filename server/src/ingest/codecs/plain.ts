@@ -8,7 +8,8 @@ import { parser } from "./parse.ts";
 
 const mostKeys = 64;
 
-const PlainMeasurement = Type.Object({
+/** A measurement of a version-1 type, or of one that nobody has described: numbers by their names. */
+export const PlainMeasurement = Type.Object({
   type: Label,
   cellId: CellNumber,
   loggerId: Type.Optional(LoggerNumber),

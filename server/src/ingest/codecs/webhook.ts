@@ -10,7 +10,8 @@ import { decodeRepeated } from "./repeated.ts";
 const maybe = <Schema extends TSchema>(schema: Schema) =>
   Type.Optional(Type.Union([schema, Type.Null()]));
 
-const Webhook = Type.Object({
+/** An uplink message of The Things Stack v3. */
+export const Webhook = Type.Object({
   received_at: Type.Optional(Type.String()),
   uplink_message: maybe(
     Type.Object({
