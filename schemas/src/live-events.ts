@@ -6,6 +6,7 @@ export const Cursor = Type.String({
   minLength: 1,
   maxLength: 64,
   description: "A cursor of an event or an answer, as it came: what was stored after it is meant",
+  examples: ["2x-1f-a-0"],
 });
 
 /** `measurement_received`: what was stored of one measurement. */
@@ -73,7 +74,7 @@ export const ReadingsSince = Type.Object(
             received_at: 1704067201.5,
           },
         ],
-        cursor: "as it came",
+        cursor: "2x-1f-a-0",
         more: false,
       },
     ],

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { formBody, jsonBody } from "../ingest/codecs/by-name.ts";
-import type { TSchema } from "typebox";
+import { Type, type TObject } from "typebox";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { formatNaive } from "../lib/time.ts";
 import type { Stored } from "../ingest/ingest.ts";
@@ -9,9 +9,17 @@ import { mediaType } from "./media-type.ts";
 
 const form = "application/x-www-form-urlencoded";
 
-/** What the older doors take: the same in JSON and in a form. */
-export function namedTypes(schema: TSchema): Readonly<Record<string, TSchema>> {
-  return { "application/json": schema, [form]: schema };
+/** What the older doors take: the same in JSON, where what is optional may be null, and in a form. */
+export function namedTypes(title: string, { properties, ...others }: TObject) {
+  const required: readonly string[] = others.required ?? [];
+  const nullable = Object.entries(properties).map(([key, property]) => [
+    key,
+    required.includes(key) ? property : Type.Optional(Type.Union([property, Type.Null()])),
+  ]);
+  return {
+    "application/json": Type.Object(Object.fromEntries(nullable), { title }),
+    [form]: Type.Object(properties, { title: `${title}Form` }),
+  };
 }
 
 /** The older doors, which name cells and loggers, take JSON and forms. */

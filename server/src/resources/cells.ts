@@ -19,8 +19,10 @@ import { CellParameter } from "./query.ts";
 
 const CellList = Type.Array(Cell);
 const params = Type.Object({ cell: CellParameter });
+/** A part of a name; where it is empty, it isn't given. */
+const Sought = Type.String({ ...Label, minLength: 0, examples: ["green"] });
 const CellsQuery = Type.Object({
-  name: Type.Optional(Label),
+  name: Type.Optional(Sought),
   user: Type.Optional(Type.Boolean({ description: "those alone that the caller has a role on" })),
   tags: Type.Optional(
     Type.String({ description: "numbers of tags: any of them", maxLength: 1000 }),

@@ -42,7 +42,7 @@ const time = "RFC 1123, ISO 8601 or Unix seconds, included; default: everything 
 const DownloadQuery = Type.Object({
   cells: Type.String({ maxLength: 2_000, description: "Numbers of cells: 1,2", examples: ["1,2"] }),
   sensors: Type.Optional(
-    Type.String({ maxLength: 25_000, description: "As for /readings; default: all" }),
+    Type.String({ maxLength: 12_000, description: "As for /readings; default: all" }),
   ),
   start: Type.Optional(Type.String({ description: time })),
   end: Type.Optional(Type.String({ description: time })),

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { mediaType } from "./media-type.ts";
 
 /** What of a JSON schema tells how a text is to be read. */
-interface Schema {
+export interface Schema {
   readonly type?: string;
   readonly anyOf?: readonly Schema[];
   readonly items?: Schema;
@@ -24,7 +24,8 @@ export function readForms(app: FastifyInstance): void {
   });
 }
 
-function propertiesOf(schema: Schema | undefined): Schema["properties"] {
+/** The properties of an object, or of the one among alternatives. */
+export function propertiesOf(schema: Schema | undefined): Schema["properties"] {
   return [schema, ...(schema?.anyOf ?? [])].find((one) => one?.properties)?.properties;
 }
 
@@ -49,7 +50,7 @@ function readField(schema: Schema, field: Field): unknown {
   if (list) return readList(list.items ?? {}, [field].flat());
   const text = [field].flat().at(-1) ?? "";
   if (text === "") return alternatives.some(({ type }) => type === "null") ? null : undefined;
-  return readText(alternatives, text);
+  return readText(schema, text);
 }
 
 function readList(items: Schema, fields: readonly string[]): unknown[] {
@@ -57,11 +58,12 @@ function readList(items: Schema, fields: readonly string[]): unknown[] {
     .flatMap((field) => field.split(","))
     .map((text) => text.trim())
     .filter((text) => text !== "")
-    .map((text) => readText([items], text));
+    .map((text) => readText(items, text));
 }
 
-function readText(alternatives: readonly Schema[], text: string): unknown {
-  const types = new Set(alternatives.map(({ type }) => type));
+/** A text as the number or boolean that a schema wants; as it is, where it can't be read so. */
+export function readText(schema: Schema, text: string): unknown {
+  const types = new Set((schema.anyOf ?? [schema]).map(({ type }) => type));
   if ((types.has("number") || types.has("integer")) && decimal.test(text)) return Number(text);
   if (types.has("boolean")) return booleans.get(text.toLowerCase()) ?? text;
   return text;

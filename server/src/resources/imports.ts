@@ -1,6 +1,6 @@
 import multipart from "@fastify/multipart";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { Import, ImportReport } from "@ents-backend/schemas/import";
+import { Import, ImportFields, ImportReport } from "@ents-backend/schemas/import";
 import { TaskId } from "@ents-backend/schemas/task";
 import { Type } from "typebox";
 import { Value } from "typebox/value";
@@ -22,6 +22,10 @@ declare module "fastify" {
 }
 
 const params = Type.Object({ import: TaskId });
+const Sent = Type.Object({
+  file: Type.Array(Type.String({ format: "binary" }), { minItems: 1 }),
+  ...ImportFields.properties,
+});
 const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
 
@@ -42,6 +46,7 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
         description:
           "Takes files (multipart/form-data; fields cell, logger, format, mapping, vwc_unit) and looks at what they hold: " +
           "the report comes at `Location`, and nothing is stored before `/run`",
+        takes: { "multipart/form-data": Sent },
         response: { 202: Import },
       },
     },

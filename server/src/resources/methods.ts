@@ -7,8 +7,6 @@ const methodNotAllowed = defineError(
   "{method} is not allowed here",
 );
 
-const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
-
 /** The methods that each path has. */
 export type Routes = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -41,11 +39,13 @@ export async function answerOtherMethods(
     app.route({
       url,
       schema: { hide: true },
-      method: methods.filter((method) => !known.has(method)),
-      handler: (request, reply) => {
+      method: app.supportedMethods.filter((method) => !known.has(method) && method !== "OPTIONS"),
+      // Before the framework asks what the body is.
+      onRequest: async (request, reply) => {
         reply.header("Allow", allow);
         throw methodNotAllowed({ method: request.method });
       },
+      handler: async () => undefined,
     });
   }
 }

@@ -7,11 +7,16 @@ declare module "fastify" {
   interface FastifySchema {
     /** What a route may refuse beside what any other like it refuses, for the document. */
     readonly problems?: readonly ErrorKind[];
+    /** What a route takes whose body it reads by itself, for the document: by media type. */
+    readonly takes?: Readonly<Record<string, object>>;
   }
 }
 
+/** What any route may answer, though none decides to. */
+type Other = "head_too_large" | "internal";
+
 /** When each of them is answered. */
-const descriptions: Readonly<Record<ErrorKind | "internal", string>> = {
+const descriptions: Readonly<Record<ErrorKind | Other, string>> = {
   invalid: "Something of the request can't be read, or isn't possible",
   unauthenticated: "Nobody is logged in, or the token or key isn't good any more",
   forbidden: "The token, the key or one's role isn't for this",
@@ -25,6 +30,7 @@ const descriptions: Readonly<Record<ErrorKind | "internal", string>> = {
   too_many_requests: "Too much at once: `Retry-After` says when to try again",
   bad_gateway: "Another service that is needed refused, or didn't answer",
   unavailable: "The database can't be reached: try again soon",
+  head_too_large: "The request's URL and headers have more than 16 KB together",
   internal: "Something went wrong here; the log says what, under `request_id`",
 };
 
@@ -41,10 +47,13 @@ const problemBody = { schema: Problem };
 /** The errors that routes have in common, by names for the document. */
 export function namedProblems(): Record<string, object> {
   return Object.fromEntries(
-    Object.entries(descriptions).map(([kind, description]) => [
-      toName(kind),
-      { description, content: { "application/problem+json": problemBody } },
-    ]),
+    Object.entries(descriptions)
+      // Of the methods that a path doesn't have, which the document doesn't speak of.
+      .filter(([kind]) => kind !== "method_not_allowed")
+      .map(([kind, description]) => [
+        toName(kind),
+        { description, content: { "application/problem+json": problemBody } },
+      ]),
   );
 }
 
@@ -57,7 +66,11 @@ function toName(kind: string): string {
 export function describeProblems(route: Route): Record<string, Described> {
   const kinds = kindsOf(route);
   const known = kinds.map((kind) => [statuses[kind], describe(kind, route)] as const);
-  const all = [...known, [500, describe("internal", route)] as const];
+  const always = [
+    [431, describe("head_too_large", route)],
+    [500, describe("internal", route)],
+  ] as const;
+  const all = [...known, ...always];
   return Object.fromEntries(
     all.map(([status, problem]) => [status, withOwn(status, problem, route)]),
   );
@@ -97,7 +110,7 @@ function findOwn(response: unknown, status: number): object | undefined {
 }
 
 /** A node is told in its own words. */
-function describe(kind: ErrorKind | "internal", { config }: Route): Described {
+function describe(kind: ErrorKind | Other, { config }: Route): Described {
   const content = {
     "application/problem+json": problemBody,
     ...(config?.door && {

@@ -74,15 +74,27 @@ const describeRoute: NonNullable<FastifyDynamicSwaggerOptions["transform"]> = ({
   if (schema.hide) return { url, schema };
   const { config = {} } = route;
   const described = config.upload ? describeUpload(config.upload) : describeUsual(schema, config);
-  const response: object = Object.assign({}, described.response, describeProblems(route));
+  const response: object = Object.assign({}, nameAnswers(described), describeProblems(route));
   return { url, schema: { ...described, tags: [tagOf(url, config.door)], response } };
 };
+
+/** An answer that says nothing of itself is what the route is there for. */
+function nameAnswers({ response, summary }: FastifySchema): object {
+  const answers: object = Object.assign({}, response);
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, answer]: [string, object]) => [
+      status,
+      { "x-response-description": summary, ...answer },
+    ]),
+  );
+}
 
 /** What a form has, a JSON body may have. */
 function describeUsual(schema: FastifySchema, { anyone }: Config): FastifySchema {
   const security = schema.security ?? (anyone ? [] : anybody);
   const forms = schema.body && !schema.consumes ? { consumes: written } : {};
-  return { ...schema, ...forms, security };
+  const body = schema.takes ? { body: { content: toContent(schema.takes) } } : {};
+  return { ...schema, ...forms, ...body, security };
 }
 
 /** A door has no schema for what it takes: it takes bytes. */

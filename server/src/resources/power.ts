@@ -35,7 +35,7 @@ export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     described: {
       operationId: "uploadPower",
       summary: "Uploads voltage and current, by the names of cell and logger",
-      takes: namedTypes(NamedPower),
+      takes: namedTypes("NamedPower", NamedPower),
       answers: { "application/json": receiptOf("PowerReceipt", ["voltage", "current"]) },
     },
     formatOf: jsonOrForm("power/json", "power/form"),

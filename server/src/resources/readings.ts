@@ -28,7 +28,7 @@ const SeriesQuery = Type.Interface([Thinning], {
   }),
   sensors: Type.Optional(
     Type.String({
-      maxLength: 25_000,
+      maxLength: 12_000,
       description:
         "power.v, power.i, power.p, teros12.vwc, teros12.temp, teros12.ec, teros12.raw_vwc, a SensorType " +
         "(BME280_TEMP) or name.measurement (bme280.temperature), with commas between them; default: all",
@@ -66,9 +66,7 @@ const Readings = Type.Object(
   },
 );
 
-const Unchanged = Type.Unsafe<undefined>({
-  description: "What `If-None-Match` names is still the answer",
-});
+const Unchanged = Type.Null({ description: "What `If-None-Match` names is still the answer" });
 
 /** `/readings`: any sensors of any cells, each over a time axis of its own. */
 export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
@@ -87,7 +85,7 @@ export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async 
 
     const tag = weakTag([sought, query.tz, seen(resolved), countReadings(measured)]);
     reply.headers({ ETag: tag, "Cache-Control": "private, no-cache", Vary: dependsOn });
-    if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send();
+    if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send(null);
 
     const series = readSeries(deps.reads, measured, resolved);
     const texts = writeSeries(sought, resolved, series);

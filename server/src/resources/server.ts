@@ -1,5 +1,5 @@
 import formbody from "@fastify/formbody";
-import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyInstance } from "fastify";
 import { redactPath } from "../auth/keys.ts";
 import { readAddresses } from "../lib/addresses.ts";
@@ -57,6 +57,7 @@ import { answerUnplaced } from "./unplaced.ts";
 import { userCells } from "./user-cells.ts";
 import { user } from "./user.ts";
 import { uploadByKey, uploadKeys } from "./upload-keys.ts";
+import { compileValidator } from "./validator.ts";
 import { watchRequests } from "./watch.ts";
 
 const notForNodes = defineError(
@@ -107,7 +108,7 @@ export function buildServer(
   limitConnections(app.server, limits, { isProxy, log: deps.log });
   noteAnswers(app, lastAnswers);
   limitArrival(app, limits.requestTimeout_ms);
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.setValidatorCompiler(compileValidator);
   app.decorateRequest("uploadType", undefined);
   decorateCaller(app);
   watchRequests(app, deps);

@@ -35,7 +35,10 @@ export const TagParameter = Type.Number({
 const params = Type.Object({ tag: TagParameter });
 const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const DoneTo = Type.Object({ message: Type.String(), tag: Tag }, { title: "DoneToTag" });
-const TagsQuery = Type.Object({ search: Type.Optional(Label) });
+const TagsQuery = Type.Object({
+  // Where it is empty, it isn't given.
+  search: Type.Optional(Type.String({ ...Label, minLength: 0, examples: ["rice"] })),
+});
 const TagWithCells = Type.Object({ tag: Tag, cells: Type.Array(Cell) }, { title: "TagWithCells" });
 
 const notYourTag = defineError(

@@ -42,7 +42,7 @@ const noSuchRange = defineError(
 
 const params = Type.Object({ task: TaskId });
 const Bytes = Type.Unsafe<Readable>({ description: "the file" });
-const Unchanged = Type.Unsafe<undefined>({ description: "`If-None-Match` names it" });
+const Unchanged = Type.Null({ description: "`If-None-Match` names it" });
 
 /** `/tasks/{task}/result`: downloads what a task has made, all of it or a range. */
 export const taskResult: FastifyPluginAsyncTypebox<{
@@ -57,7 +57,7 @@ export const taskResult: FastifyPluginAsyncTypebox<{
         security: forPeople,
         problems: ["conflict", "range_not_satisfiable"],
         params,
-        produces: ["application/octet-stream"],
+        produces: ["text/csv", "application/vnd.apache.parquet", "application/zip"],
         response: { 200: Bytes, 206: Bytes, 304: Unchanged },
       },
     },

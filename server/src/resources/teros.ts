@@ -50,7 +50,7 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
     described: {
       operationId: "uploadTeros",
       summary: "Uploads what a TEROS-12 measured, by the names of cell and logger",
-      takes: namedTypes(NamedTeros),
+      takes: namedTypes("NamedTeros", NamedTeros),
       answers: { "application/json": receiptOf("TerosReceipt", terosKeys) },
     },
     formatOf: jsonOrForm("teros/json", "teros/form"),

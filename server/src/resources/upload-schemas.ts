@@ -28,7 +28,16 @@ const Measurement = Type.Object(
 
 /** The schema of plain JSON, with an example for people to begin with. */
 export const Json = Type.Union(
-  [Measurement, Type.Object(Webhook.properties, { title: "Webhook" })],
+  [
+    Measurement,
+    Type.Object(
+      {
+        end_device_ids: Type.Object({}, { additionalProperties: true }),
+        ...Webhook.properties,
+      },
+      { title: "Webhook" },
+    ),
+  ],
   {
     title: "Upload",
     examples: [

@@ -5,37 +5,25 @@ import type { Decoded, Value } from "../uplink.ts";
 import { parseForm, parseJson, parser } from "./parse.ts";
 
 /** Voltage and current of a cell, by the names of cell and logger. */
-export const NamedPower = Type.Object(
-  {
-    cell: Label,
-    logger: Type.Optional(Label),
-    ts: Timestamp,
-    v: Type.Number({ description: "V" }),
-    i: Type.Number({ description: "A" }),
-  },
-  {
-    title: "NamedPower",
-    examples: [{ cell: "demo cell", logger: "demo logger", ts: 1704067200, v: 0.85, i: 0.00012 }],
-  },
-);
+export const NamedPower = Type.Object({
+  cell: Label,
+  logger: Type.Optional(Label),
+  ts: Timestamp,
+  v: Type.Number({ description: "V" }),
+  i: Type.Number({ description: "A" }),
+});
 
 /** What a TEROS-12 measured, by the names of cell and logger. */
-export const NamedTeros = Type.Object(
-  {
-    cell: Label,
-    logger: Type.Optional(Label),
-    ts: Timestamp,
-    vwc: Type.Number({ description: "% or a fraction" }),
-    temp: Type.Number({ description: "°C" }),
-    ec: Type.Number({ description: "µS/cm" }),
-    raw_vwc: Type.Optional(Type.Number()),
-    water_pot: Type.Optional(Type.Number({ description: "kPa" })),
-  },
-  {
-    title: "NamedTeros",
-    examples: [{ cell: "demo cell", ts: 1704067200, vwc: 23.5, temp: 18.25, ec: 120 }],
-  },
-);
+export const NamedTeros = Type.Object({
+  cell: Label,
+  logger: Type.Optional(Label),
+  ts: Timestamp,
+  vwc: Type.Number({ description: "% or a fraction" }),
+  temp: Type.Number({ description: "°C" }),
+  ec: Type.Number({ description: "µS/cm" }),
+  raw_vwc: Type.Optional(Type.Number()),
+  water_pot: Type.Optional(Type.Number({ description: "kPa" })),
+});
 
 const parsePower = parser(NamedPower);
 const parseTeros = parser(NamedTeros);
