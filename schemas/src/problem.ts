@@ -17,16 +17,5 @@ export const Problem = Type.Object(
   },
   {
     title: "Problem",
-    examples: [
-      {
-        type: "about:blank",
-        title: "Not Found",
-        status: 404,
-        code: "cell_not_found",
-        detail: "There is no cell 999",
-        message: "There is no cell 999",
-        request_id: "0198c9b2-6d1f-7c3a-9c1e-5b8f6f3a2d10",
-      },
-    ],
   },
 );

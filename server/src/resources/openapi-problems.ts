@@ -1,7 +1,7 @@
 import { Problem } from "@ents-backend/schemas/problem";
 import type { RouteOptions } from "fastify";
 import type { ErrorKind } from "../lib/errors.ts";
-import { statuses } from "./problem.ts";
+import { statuses, toProblemJson } from "./problem.ts";
 
 declare module "fastify" {
   interface FastifySchema {
@@ -12,16 +12,15 @@ declare module "fastify" {
   }
 }
 
-/** What any route may answer, though none decides to. */
-type Other = "head_too_large" | "internal";
+/** The document doesn't speak of methods that a path doesn't have; any route may answer the last two. */
+type Kind = Exclude<ErrorKind, "method_not_allowed"> | "head_too_large" | "internal";
 
 /** When each of them is answered. */
-const descriptions: Readonly<Record<ErrorKind | Other, string>> = {
+const descriptions: Readonly<Record<Kind, string>> = {
   invalid: "Something of the request can't be read, or isn't possible",
   unauthenticated: "Nobody is logged in, or the token or key isn't good any more",
   forbidden: "The token, the key or one's role isn't for this",
   not_found: "There is no such thing, or it isn't the caller's to see",
-  method_not_allowed: "The path has other methods: `Allow`",
   conflict: "What is there stands against it",
   gone: "What was asked for is no longer kept",
   too_large: "It is too much for one request",
@@ -33,52 +32,34 @@ const descriptions: Readonly<Record<ErrorKind | Other, string>> = {
   head_too_large: "The request's URL and headers have more than 16 KB together",
   internal: "Something went wrong here; the log says what, under `request_id`",
 };
+const kinds = Object.keys(descriptions) as Kind[];
 
 /** An answer as the document has it. */
 interface Described {
   readonly description: string;
-  readonly content: Readonly<Record<string, { readonly schema: object }>>;
+  readonly content: Readonly<Record<string, object>>;
 }
 
 type Route = Pick<RouteOptions, "url" | "method" | "config" | "schema">;
 
-const problemBody = { schema: Problem };
-
-/** The errors that routes have in common, by names for the document. */
-export function namedProblems(): Record<string, object> {
-  return Object.fromEntries(
-    Object.entries(descriptions)
-      // Of the methods that a path doesn't have, which the document doesn't speak of.
-      .filter(([kind]) => kind !== "method_not_allowed")
-      .map(([kind, description]) => [
-        toName(kind),
-        { description, content: { "application/problem+json": problemBody } },
-      ]),
-  );
-}
-
-/** `too_large` → `TooLarge` */
-function toName(kind: string): string {
-  return kind.replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase());
+/** The errors that routes have in common, by names for the document: `TooLarge`. */
+export function namedProblems(): Record<string, Described> {
+  const toName = (kind: Kind) =>
+    kind.replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(kinds.map((kind) => [toName(kind), describe(kind)]));
 }
 
 /** The errors that a route may answer, as the document has them: by status. */
 export function describeProblems(route: Route): Record<string, Described> {
-  const kinds = kindsOf(route);
-  const known = kinds.map((kind) => [statuses[kind], describe(kind, route)] as const);
-  const always = [
-    [431, describe("head_too_large", route)],
-    [500, describe("internal", route)],
-  ] as const;
-  const all = [...known, ...always];
   return Object.fromEntries(
-    all.map(([status, problem]) => [status, withOwn(status, problem, route)]),
+    kindsOf(route).map((kind) => [statusOf(kind), describe(kind, route)] as const),
   );
 }
 
-function kindsOf({ url, method, config = {}, schema }: Route): readonly ErrorKind[] {
+function kindsOf({ url, method, config = {}, schema }: Route): readonly Kind[] {
   const { door, anyone, fitsNode } = config;
   const hasBody = [method].flat().some((one) => one !== "GET" && one !== "HEAD");
+  const others = schema?.problems ?? [];
   return [
     "invalid",
     ...(anyone ? [] : (["unauthenticated", "forbidden"] as const)),
@@ -86,36 +67,35 @@ function kindsOf({ url, method, config = {}, schema }: Route): readonly ErrorKin
     ...(door ? (["conflict"] as const) : []),
     ...(hasBody ? (["too_large", "unsupported_media_type"] as const) : []),
     ...(door || fitsNode ? [] : (["too_many_requests"] as const)),
+    ...others.filter((kind) => kind !== "method_not_allowed"),
     "unavailable",
-    ...(schema?.problems ?? []),
+    "head_too_large",
+    "internal",
   ];
 }
 
-/** A route may use such a status for an answer of its own. */
-function withOwn(
-  status: number,
-  { description, content }: Described,
-  { schema }: Route,
-): Described {
-  const own = findOwn(schema?.response, status);
-  return own
-    ? { description, content: { "application/json": { schema: own }, ...content } }
-    : { description, content };
+function statusOf(kind: Kind): number {
+  if (kind === "head_too_large") return 431;
+  return kind === "internal" ? 500 : statuses[kind];
+}
+
+/** A node is told in its own words; a route may have an answer of its own with that status. */
+function describe(kind: Kind, route?: Route): Described {
+  const description = descriptions[kind];
+  const own = findOwn(route?.schema?.response, statusOf(kind));
+  const example = toProblemJson({ status: statusOf(kind), code: kind, message: description });
+  const content = {
+    ...(own && { "application/json": { schema: own } }),
+    "application/problem+json": { schema: Problem, example },
+    ...(route?.config?.door && {
+      "application/octet-stream": { schema: { type: "string", format: "binary" } },
+    }),
+  };
+  return { description, content };
 }
 
 function findOwn(response: unknown, status: number): object | undefined {
   if (typeof response !== "object" || response === null) return undefined;
   const own: unknown = Object.entries(response).find(([key]) => key === String(status))?.[1];
   return typeof own === "object" && own !== null ? own : undefined;
-}
-
-/** A node is told in its own words. */
-function describe(kind: ErrorKind | Other, { config }: Route): Described {
-  const content = {
-    "application/problem+json": problemBody,
-    ...(config?.door && {
-      "application/octet-stream": { schema: { type: "string", format: "binary" } },
-    }),
-  };
-  return { description: descriptions[kind], content };
 }

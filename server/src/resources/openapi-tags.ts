@@ -12,7 +12,7 @@ const chapters = {
   Tasks: ["Long work: exports and imports", "tasks imports"],
   Operation: [
     "How the server is, and what was done",
-    "api healthz readyz metrics audit openapi.json",
+    "api healthz readyz metrics audit openapi.json docs",
   ],
 } as const;
 

@@ -20,6 +20,7 @@ import { offerCompression } from "./compression.ts";
 import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
+import { docs } from "./docs.ts";
 import { equations } from "./equations.ts";
 import { exportCsv } from "./export.ts";
 import { takeEmptyBodies } from "./empty-body.ts";
@@ -149,6 +150,7 @@ async function registerResources(
   readForms(app);
   app.register(health);
   app.register(openapi);
+  app.register(docs);
   app.register(auth, { deps });
   app.register(oauth, { deps });
   app.register(session, { deps });

@@ -32,7 +32,7 @@ export const Json = Type.Union(
     Measurement,
     Type.Object(
       {
-        end_device_ids: Type.Object({}, { additionalProperties: true }),
+        end_device_ids: Type.Unknown(),
         ...Webhook.properties,
       },
       { title: "Webhook" },

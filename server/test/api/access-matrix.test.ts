@@ -20,6 +20,7 @@ const whereThereIsAPrivateCell = `
                                   nobody stranger viewer editor owner admin read upload manage logger
 GET /api                             200      200    200    200   200   200  200    200    200    200
 GET /api/openapi.json                200      200    200    200   200   200  200    200    200    200
+GET /api/docs                        200      200    200    200   200   200  200    200    200    200
 GET /healthz                         200      200    200    200   200   200  200    200    200    200
 GET /readyz                          200      200    200    200   200   200  200    200    200    200
 GET /metrics                         200      200    200    200   200   200  200    200    200    200

@@ -10,12 +10,13 @@ declare module "vitest" {
   }
 }
 
-/** The hardware project's package, which brings pandas along, and what exports are read with. */
+/** The hardware project's package, which brings pandas along, what exports are read with, and what tries the API by its document. */
 const packagesWanted = [
   "ents==2.3.12",
   "frictionless==5.21.0",
   "polars==2.1.0",
   "pyarrow==26.0.1",
+  "schemathesis==4.32.5",
 ] as const;
 const wanted = packagesWanted.join(" ");
 

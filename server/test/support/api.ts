@@ -1,5 +1,5 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { IdentityProvider } from "../../src/auth/oidc.ts";
 import { checkServer, type Db } from "../../src/db/connect.ts";
 import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
@@ -14,6 +14,7 @@ import { buildServer } from "../../src/resources/server.ts";
 import type { Bell } from "../../src/tasks/bell.ts";
 import { openKinds } from "../../src/tasks/kinds.ts";
 import { useDatabase } from "./database.ts";
+import { watchAnswers } from "./documented.ts";
 import { silentLog } from "./log.ts";
 
 /** The API on a database of its own, with a clock that stands where the test puts it. */
@@ -130,6 +131,7 @@ export function useApi(
 ): TestApi {
   const database = useDatabase();
   let app: FastifyInstance;
+  let answers: ReturnType<typeof watchAnswers>;
   const inject = async (options: InjectOptions): Promise<LightMyRequestResponse> =>
     await app.inject(options);
   const api: TestApi = {
@@ -158,10 +160,13 @@ export function useApi(
   beforeAll(async () => {
     const usual = testDeps(database.db, () => api.now);
     app = buildServer({ ...usual, ...(await others(usual)) }, { ...defaultLimits, ...limits });
+    answers = watchAnswers(app);
     await app.ready();
   });
   afterAll(async () => {
+    const undocumented = answers.undocumented();
     await app.close();
+    expect(undocumented, "answers that docs/openapi.json doesn't know").toEqual([]);
   });
   return api;
 }

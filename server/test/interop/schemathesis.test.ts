@@ -1,0 +1,86 @@
+import { spawn } from "node:child_process";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { useBackend } from "./backend.ts";
+
+const backend = useBackend();
+const document = resolve("docs/openapi.json");
+const longest_ms = 240_000;
+
+describe.skipIf(inject("pythonPrograms") === "")("the API, tried by its document", () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "ents-schemathesis-"));
+    await copyFile(fileOf("schemathesis_hooks.py"), join(directory, "schemathesis_hooks.py"));
+  });
+  afterAll(async () => {
+    await rm(directory, { recursive: true });
+  });
+
+  it("keeps what it promises to users and their keys", { timeout: longest_ms }, async () => {
+    const phases = "examples,coverage,fuzzing,stateful";
+    const said = await run(await logIn(), "--phases", phases, "-n", "8", "--seed", "1");
+    expect(said).toBe("");
+  });
+
+  it("keeps what it promises to nobody", { timeout: longest_ms }, async () => {
+    const said = await run("", "--phases", "coverage,fuzzing", "-n", "4", "--seed", "2");
+    expect(said).toBe("");
+  });
+
+  /**
+   * @param who what the configuration says of who asks
+   * @returns nothing where all checks passed, and otherwise what Schemathesis says
+   */
+  async function run(who: string, ...options: string[]): Promise<string> {
+    const config = join(directory, "schemathesis.toml");
+    await writeFile(config, (await readFile(fileOf("schemathesis.toml"), "utf8")) + who);
+    const program = join(inject("pythonPrograms"), "schemathesis");
+    const what = ["run", document, "--url", backend.url, "--checks", "all", "--warnings", "off"];
+    const child = spawn(program, ["--config-file", config, ...what, ...options], {
+      cwd: directory,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const exited = new Promise((settle) => child.once("close", settle));
+    const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return (await exited) === 0 ? "" : output + errors;
+  }
+});
+
+function fileOf(name: string): string {
+  return join(import.meta.dirname, name);
+}
+
+/** What the configuration says of someone who has an access token, and a key. */
+async function logIn(): Promise<string> {
+  const person = {
+    email: "fuzz@example.org",
+    password: "soil and volts",
+    first_name: "Fuzz",
+    last_name: "",
+  };
+  const headers = { "Content-Type": "application/json" };
+  const registered = await fetch(`${backend.url}/api/auth/register`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(person),
+  });
+  const token = await registered.text();
+  const made = await fetch(`${backend.url}/api/keys`, {
+    method: "POST",
+    headers: { ...headers, Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ name: "for fuzzing", scopes: ["read", "upload", "manage"] }),
+  });
+  const { key } = (await made.json()) as { key: string };
+  return `
+[auth.openapi.token]
+bearer = "${token}"
+
+[auth.openapi.key]
+api_key = "${key}"
+`;
+}
