@@ -66,7 +66,10 @@ const Readings = Type.Object(
   },
 );
 
-const Unchanged = Type.Null({ description: "What `If-None-Match` names is still the answer" });
+const Unchanged = Type.Unsafe<undefined>({
+  type: "null",
+  description: "What `If-None-Match` names is still the answer",
+});
 
 /** `/readings`: any sensors of any cells, each over a time axis of its own. */
 export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
@@ -85,7 +88,7 @@ export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async 
 
     const tag = weakTag([sought, query.tz, seen(resolved), countReadings(measured)]);
     reply.headers({ ETag: tag, "Cache-Control": "private, no-cache", Vary: dependsOn });
-    if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send(null);
+    if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send();
 
     const series = readSeries(deps.reads, measured, resolved);
     const texts = writeSeries(sought, resolved, series);

@@ -42,7 +42,7 @@ const noSuchRange = defineError(
 
 const params = Type.Object({ task: TaskId });
 const Bytes = Type.Unsafe<Readable>({ description: "the file" });
-const Unchanged = Type.Null({ description: "`If-None-Match` names it" });
+const Unchanged = Type.Unsafe<undefined>({ type: "null", description: "`If-None-Match` names it" });
 
 /** `/tasks/{task}/result`: downloads what a task has made, all of it or a range. */
 export const taskResult: FastifyPluginAsyncTypebox<{
