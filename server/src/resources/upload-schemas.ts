@@ -32,7 +32,7 @@ export const Json = Type.Union(
     Measurement,
     Type.Object(
       {
-        end_device_ids: Type.Unknown(),
+        end_device_ids: Type.Optional(Type.Unknown()),
         ...Webhook.properties,
       },
       { title: "Webhook" },

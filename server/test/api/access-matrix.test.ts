@@ -350,6 +350,22 @@ describe("the table", () => {
     expect(privateRows.map(([route]) => route).sort()).toEqual(routes.sort());
   });
 
+  it("asks for a token or key where the document says so, uploads to open cells excepted", async () => {
+    const document = (await api.get("/api/openapi.json")).json<{
+      paths: Record<string, Record<string, { tags: string[]; security: object[] }>>;
+    }>();
+    const operations = privateRows.map(([route, nobody]) => {
+      const [method = "", path = ""] = route.split(" ");
+      return { route, nobody, ...document.paths[path]![method.toLowerCase()]! };
+    });
+    const usual = operations.filter(({ tags }) => !tags.includes("Uploads"));
+    const needy = usual.filter(
+      ({ security }) => security.length > 0 && security.every((one) => Object.keys(one).length > 0),
+    );
+    const refused = usual.filter(({ nobody }) => nobody!.startsWith("401"));
+    expect(needy.map(({ route }) => route)).toEqual(refused.map(({ route }) => route));
+  });
+
   it("has every caller in every row, and each row once", () => {
     for (const rows of [privateRows, publicRows]) {
       expect(rows.filter((row) => row.length !== callers.length + 1)).toEqual([]);
