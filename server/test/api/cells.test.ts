@@ -113,7 +113,7 @@ describe("GET /api/cell/{id}", () => {
     expect(answer.json()).toMatchObject({ message: "Cell not found", code: "cell_not_found" });
   });
 
-  it.each(["x", "0", "-1", "1.5", "2147483648"])("answers 400 for cell %s", async (id) => {
+  it.each(["x", "true", "0", "-1", "1.5", "2147483648"])("answers 400 for cell %s", async (id) => {
     expect((await api.get(`/api/cell/${id}`)).statusCode).toBe(400);
   });
 });

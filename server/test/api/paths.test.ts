@@ -49,6 +49,8 @@ describe("a path or a method that there is not", () => {
     ["POST", "/api/power/1", 405, "method_not_allowed"],
     ["GET", "/api/equations/validate", 405, "method_not_allowed"],
     ["POST", "/api/", 405, "method_not_allowed"],
+    ["TRACE", "/api/cell/", 405, "method_not_allowed"],
+    ["QUERY", "/api/power/1", 405, "method_not_allowed"],
   ] as const)("answers %s %s with %d", async (method, url, status, code) => {
     const added = await rowsAdded(api.db, async () => {
       const answer = await api.inject({ method, url });
