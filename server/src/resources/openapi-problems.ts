@@ -65,7 +65,9 @@ function kindsOf({ url, method, config = {}, schema }: Route): readonly Kind[] {
     ...(anyone ? [] : (["unauthenticated", "forbidden"] as const)),
     ...(url.includes(":") || door ? (["not_found"] as const) : []),
     ...(door ? (["conflict"] as const) : []),
-    ...(hasBody ? (["too_large", "unsupported_media_type"] as const) : []),
+    ...(hasBody ? (["too_large"] as const) : []),
+    // What nodes send is refused everywhere but at the doors, on a GET too.
+    ...(hasBody || !fitsNode ? (["unsupported_media_type"] as const) : []),
     ...(door || fitsNode ? [] : (["too_many_requests"] as const)),
     ...others.filter((kind) => kind !== "method_not_allowed"),
     "unavailable",
