@@ -64,8 +64,8 @@ function isExample(key: string): boolean {
   return key === "example" || key === "examples";
 }
 
-function bare({ examples: _, ...schema }: JsonObject): string {
-  return JSON.stringify(schema);
+function bare(schema: JsonObject): string {
+  return JSON.stringify(schema, (key, value: Json) => (key === "examples" ? undefined : value));
 }
 
 function isList(value: Json): value is readonly Json[] {

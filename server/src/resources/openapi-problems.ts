@@ -44,9 +44,11 @@ type Route = Pick<RouteOptions, "url" | "method" | "config" | "schema">;
 
 /** The errors that routes have in common, by names for the document: `TooLarge`. */
 export function namedProblems(): Record<string, Described> {
-  const toName = (kind: Kind) =>
-    kind.replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase());
   return Object.fromEntries(kinds.map((kind) => [toName(kind), describe(kind)]));
+}
+
+function toName(kind: Kind): string {
+  return kind.replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** The errors that a route may answer, as the document has them: by status. */

@@ -39,12 +39,13 @@ export async function openapi(app: FastifyInstance): Promise<void> {
     summary: "This document",
     response: { 200: Type.Unsafe<object>(Type.Object({}, { additionalProperties: true })) },
   };
-  // Its serialiser would leave out what its schema doesn't name.
-  const serializerCompiler = () => JSON.stringify;
   app.get("/openapi.json", { config: { anyone: true }, schema, serializerCompiler }, () =>
     app.swagger(),
   );
 }
+
+/** A serialiser made of its schema would leave out what that doesn't name. */
+const serializerCompiler = () => JSON.stringify;
 
 const securitySchemes = {
   token: {
@@ -67,11 +68,12 @@ const anybody = [{}, { token: [] }, { key: [] }];
 const written = ["application/json", "application/x-www-form-urlencoded"];
 
 const describeRoute: NonNullable<FastifyDynamicSwaggerOptions["transform"]> = ({
-  schema = {},
+  schema,
   url,
   route,
 }) => {
-  if (schema.hide) return { url, schema };
+  // Doors have none, whatever its type says.
+  if (schema?.hide) return { url, schema };
   const { config = {} } = route;
   const described = config.upload ? describeUpload(config.upload) : describeUsual(schema, config);
   const response: object = Object.assign({}, nameAnswers(described), describeProblems(route));

@@ -9,7 +9,7 @@ import { propertiesOf, readText, type Schema } from "./form.ts";
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = (route) => {
   const check = TypeBoxValidatorCompiler({ ...route, httpPart: "body" });
-  const properties = propertiesOf(route.schema as Schema);
+  const properties = propertiesOf(route.schema);
   if (route.httpPart === "body" || !properties) return check;
   return (texts: Readonly<Record<string, unknown>>) => check(readTexts(properties, texts));
 };
