@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, BoundSocket } from "node:net";
 import { join } from "node:path";
-import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import type { FastifyBaseLogger } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
 import { Ingest } from "./ingest/ingest.ts";
-import { openMetrics } from "./ingest/metrics.ts";
+import { openMetrics, type Gather, type Metrics } from "./ingest/metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
+import { RunDirectory } from "./lib/run-directory.ts";
 import { systemClock } from "./lib/clock.ts";
 import { deadline, Late } from "./lib/deadline.ts";
 import { every } from "./lib/every.ts";
@@ -16,22 +17,18 @@ import { Journal } from "./lib/journal.ts";
 import type { Log } from "./lib/log.ts";
 import { openRedis } from "./lib/redis.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
+import { toKnown } from "./processes/door.ts";
+import { Closing } from "./resources/closing.ts";
 import type { ServerDeps } from "./resources/deps.ts";
 import { identifySender } from "./resources/sender.ts";
 import { buildServer } from "./resources/server.ts";
 import { sweepDeleted } from "./store/deletions.ts";
+import type { Neighbours } from "./streaming/elsewhere.ts";
 import { createDemo, findExample, type Example } from "./store/demo.ts";
 import { openBell } from "./tasks/bells.ts";
 import { openKinds } from "./tasks/kinds.ts";
-import { WorkerProcess } from "./tasks/worker-process.ts";
 import { forgetArrivals } from "./timeseries/arrivals.ts";
 import { TtnClient } from "./ttn/client.ts";
-
-const portTaken = defineError(
-  "unavailable",
-  "port_taken",
-  "port {port} of {host} is taken, perhaps by another ents-backend: stop that, or set PORT to another number",
-);
 
 /** How long the readings of a deleted cell wait at most until they begin to go. */
 const sweepInterval_ms = 5000;
@@ -40,19 +37,42 @@ const sweepInterval_ms = 5000;
 const arrivalLimits = { age_s: 24 * 3600, size_bytes: 256 * 1024 * 1024 };
 const forgetInterval_ms = 60_000;
 
-/** How long a request may take to arrive once the server is to close. */
+/** How soon is seen what another process has left in the journal. */
+const lookInterval_ms = 5000;
+
+/** How long the database is waited for at the end. */
 const closing_ms = 3000;
 
 export interface App {
-  /** http://host:port, without a slash at its end. */
-  readonly url: string;
+  readonly port: number;
+  readonly metrics: Metrics;
   /** A cell and logger to try an upload with, if there is an open cell: told once the database is ready. */
   readonly example: Promise<Example | undefined>;
-  close(): Promise<void>;
+  /** @param linger_ms how long connections are kept for a next request that may be on its way */
+  close(linger_ms: number): Promise<void>;
+}
+
+/** Where an app listens, and beside whom. */
+export interface Place {
+  /** A host and port; or a socket, its own or as a file descriptor. */
+  readonly listen: { readonly host: string; readonly port: number } | BoundPlace;
+  /** The port that it may share with others, where it is bound to it already. */
+  readonly port?: number;
+  /** What all processes count. Undefined: this one is alone. */
+  readonly gather?: Gather;
+}
+
+interface BoundPlace {
+  readonly handle?: BoundSocket;
+  readonly fd?: number;
 }
 
 /** Opens the database and then the API; `close` closes them in reverse, after the requests in flight. */
-export async function openApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
+export async function openApp(
+  config: Config,
+  logger: FastifyBaseLogger,
+  place: Place,
+): Promise<App> {
   const auth = await authOf(config);
   const journal = await Journal.open(join(config.dataDir, "journal"), {
     maxBytes: config.journalMax_bytes,
@@ -71,7 +91,7 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     max_bytes: config.quarantineMax_bytes,
   });
   quarantine.start();
-  const metrics = openMetrics();
+  const metrics = openMetrics(place.gather);
   metrics.addProcess();
   metrics.beforeReading(() => {
     const { quarantinedUploads, quarantinedBytes, evicted } = quarantine.stats();
@@ -95,7 +115,6 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     !database.isReady(),
   );
   const bell = openBell(database, { ...config, log: logger });
-  const worker = new WorkerProcess(logger);
   const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger);
   const server = buildServer({
     ...auth,
@@ -114,7 +133,9 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     quarantine,
     bell,
     kinds: openKinds({ ...database, clock: systemClock }),
+    neighbours: await findNeighbours(config.dataDir, place.port),
   });
+  const closing = new Closing(server);
   const sweeper = every(
     sweepInterval_ms,
     (signal) => sweepDeleted(database.db, signal),
@@ -125,13 +146,21 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     (signal) => forgetArrivals(database.db, arrivalLimits, signal),
     (error) => logger.warn({ err: error }, "what is old stays in the log of arrivals for now"),
   );
-  const close = async (): Promise<void> => {
+  const lookout = every(
+    lookInterval_ms,
+    async () => {
+      await journal.look();
+      ingest.catchUp();
+    },
+    (error) => logger.warn({ err: error }, "the journal can't be looked at for now"),
+  );
+  const close = async (linger_ms: number): Promise<void> => {
     try {
-      await Promise.all([worker.stop(), closeServer(server)]);
+      await closing.close(linger_ms);
     } finally {
       redis?.disconnect();
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
-      const owners = [sweeper, forgetter, quarantine];
+      const owners = [sweeper, forgetter, lookout, quarantine];
       await inTime(
         Promise.all([...owners.map((owner) => owner.stop()), ingest.close(), bell.close()]),
       );
@@ -143,15 +172,24 @@ export async function openApp(config: Config, logger: FastifyBaseLogger): Promis
     const example = offerExample(config, database, logger);
     // Who is told where we listen may upload to it at once.
     if (database.isReady()) await example;
-    await server.listen({ port: config.port, host: config.host });
-    if (config.worker) worker.start();
+    // Of a host that isn't told, the framework would look for further addresses.
+    await server.listen({ host: "0.0.0.0", ...place.listen });
     const { port } = server.addresses()[0] as AddressInfo;
-    return { url: formatUrl(config.host, port), example, close };
+    return { port, metrics, example, close };
   } catch (error) {
-    await close();
-    if (isPortTaken(error)) throw portTaken({ port: config.port, host: config.host });
-    throw error;
+    await close(0);
+    throw toKnown(error, config);
   }
+}
+
+/** How the processes find each other that share a port, beside each other or in turn. */
+async function findNeighbours(
+  dataDir: string,
+  port: number | undefined,
+): Promise<Neighbours | undefined> {
+  if (port === undefined) return undefined;
+  const run = await RunDirectory.open(dataDir);
+  return { name: RunDirectory.newName(), pathOf: (name) => run.pathOf(port, name) };
 }
 
 const notUp = defineError("unavailable", "database_not_up", "the database doesn't answer");
@@ -183,13 +221,6 @@ async function inTime(act: Promise<unknown>): Promise<void> {
   });
 }
 
-/** Answers the requests that have arrived; a connection that sends nothing more isn't waited for. */
-async function closeServer(server: FastifyInstance): Promise<void> {
-  const impatience = setTimeout(() => server.server.closeAllConnections(), closing_ms);
-  await server.close();
-  clearTimeout(impatience);
-}
-
 /** Who signs tokens and with what; whom users may log in with; what else the API is told by the configuration. */
 async function authOf(
   config: Config,
@@ -201,13 +232,4 @@ async function authOf(
     provider: new IdentityProvider(config.provider, seal),
     settings: config,
   };
-}
-
-function formatUrl(host: string, port: number): string {
-  if (["127.0.0.1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseEnv } from "node:util";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { durationPattern, parseDuration } from "./lib/duration.ts";
@@ -13,6 +15,7 @@ const invalidConfig = defineError("invalid", "invalid_config", "{problems}");
 const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000 }),
   HOST: Type.String({ default: "127.0.0.1" }),
+  WEB_CONCURRENCY: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
   DATA_DIR: Type.Optional(Type.String()),
   DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
   REDIS_URL: Type.Optional(Type.String({ pattern: "^rediss?://" })),
@@ -57,6 +60,9 @@ const Environment = Type.Object({
   TTN_FREQUENCY_PLAN: Type.String({ default: "US_902_928_FSB_2" }),
 });
 
+/** More would share the database's connections among too many. */
+const mostByDefault = 8;
+
 /** Secrets: of each, NAME_FILE may name a file that holds it, and what is wrong with it is told without it. */
 const secrets = new Set([
   "DATABASE_URL",
@@ -75,6 +81,8 @@ const inCheckout = (path: string): string =>
 export interface Config {
   readonly port: number;
   readonly host: string;
+  /** How many processes answer. */
+  readonly processes: number;
   /** Absolute. */
   readonly dataDir: string;
   /** Undefined: the embedded server in `dataDir`. */
@@ -152,6 +160,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
+    processes: values.WEB_CONCURRENCY ?? Math.min(availableParallelism(), mostByDefault),
     dataDir,
     databaseUrl: values.DATABASE_URL,
     diskOf: values.DATABASE_URL === undefined ? dataDir : undefined,
@@ -242,10 +251,19 @@ function toTtn(values: Environment): TtnConfig | undefined {
   };
 }
 
+/** The environment without what `.env` says: that is read anew by each process that this one begins. */
+export const givenEnvironment: Readonly<NodeJS.ProcessEnv> = Object.freeze({ ...process.env });
+
 /** Adds what the checkout's `.env` says to the environment; a variable that is set already stays. */
 export function loadEnvFile(): void {
+  Object.assign(process.env, currentEnvironment());
+}
+
+/** The environment with what the checkout's `.env` says at this moment. */
+export function currentEnvironment(): NodeJS.ProcessEnv {
   const file = inCheckout(".env");
-  if (existsSync(file)) process.loadEnvFile(file);
+  const inFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  return { ...inFile, ...givenEnvironment };
 }
 
 function describe(values: unknown, given: Given): string {

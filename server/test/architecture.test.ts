@@ -15,6 +15,7 @@ const shelves: readonly (readonly string[])[] = [
   ["tasks"],
   ["streaming"],
   ["resources"],
+  ["processes"],
   ["app"],
   ["cli"],
 ];

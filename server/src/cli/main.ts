@@ -9,6 +9,7 @@ import { migrateCommand } from "./migrate.ts";
 import { quarantineCommand } from "./quarantine.ts";
 import { restoreCommand } from "./restore.ts";
 import { rollupCommand } from "./rollup.ts";
+import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { startCommand } from "./start.ts";
 import { userCommand } from "./user.ts";
@@ -26,6 +27,7 @@ const program = new Command("ents-backend")
   // Options belong to the command that they stand behind.
   .enablePositionalOptions()
   .addCommand(startCommand)
+  .addCommand(serveCommand, { hidden: true })
   .addCommand(workCommand)
   .addCommand(migrateCommand)
   .addCommand(cellCommand)

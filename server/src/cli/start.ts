@@ -1,10 +1,23 @@
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
-import type { App } from "../app.ts";
-import { loadConfig } from "../config.ts";
+import type { Logger } from "pino";
+import { loadConfig, type Config } from "../config.ts";
+import { hasDoors, openDoor } from "../processes/door.ts";
 import type { Example } from "../store/demo.ts";
+import { WorkerProcess } from "../tasks/worker-process.ts";
+import { lingerOf } from "./linger.ts";
 import { openLogger } from "./log.ts";
-import { stopSignal } from "./stop-signal.ts";
+import { mayReload, startMany } from "./start-many.ts";
+import { stopSignal, type StopSignal } from "./stop-signal.ts";
+
+/** A server that runs, as one process or as several. */
+export interface Running {
+  readonly port: number;
+  readonly example: Promise<Example | undefined>;
+  /** Rejected when it can't go on. */
+  readonly failed?: Promise<never>;
+  stop(signal: StopSignal): Promise<void>;
+}
 
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
@@ -14,26 +27,49 @@ export const startCommand = new Command("start")
     // Uploads wait for their commit: V8 takes what is young then for something that lasts.
     setFlagsFromString("--no-allocation-site-pretenuring");
     const config = loadConfig();
+    const log = openLogger(config.logLevel);
+    const isMany = config.processes > 1 && hasDoors;
     // Listened for from the start: what is half open by then is closed in order too.
-    const stopped = stopSignal();
-    // The other commands would wait for all of it to be loaded.
-    const { openApp } = await import("../app.ts");
-    const app = await openApp(config, openLogger(config.logLevel));
-    console.log(greet(app, config.host));
-    const example = await Promise.race([app.example, stopped]);
-    if (example) console.log(tryIt(app.url, example));
-    await stopped;
+    const stopped = stopSignal(isMany && mayReload() ? ["SIGINT", "SIGTERM"] : undefined);
+    const server = await (isMany ? startMany : startAlone)(config, log);
+    const over = Promise.race([stopped, ...(server.failed ? [server.failed] : [])]);
+    console.log(greet(server.port, config.host));
+    const example = await Promise.race([server.example, over]);
+    if (typeof example === "object") console.log(tryIt(urlOf(config.host, server.port), example));
+    const signal = await over;
     console.log("Stopping …");
-    await app.close();
+    await server.stop(signal);
     // A connection to a database that hangs would keep the process.
     process.exit();
   });
 
-function greet({ url }: App, host: string): string {
-  const lines = [`ents-backend listens on ${url}`];
+/** One process that does all but the tasks. */
+async function startAlone(config: Config, log: Logger): Promise<Running> {
+  const door = hasDoors ? await openDoor(config) : undefined;
+  // The other commands would wait for all of it to be loaded.
+  const { openApp } = await import("../app.ts");
+  const place = door ? { listen: { handle: door.socket }, port: door.port } : { listen: config };
+  const app = await openApp(config, log, place);
+  const worker = new WorkerProcess(log);
+  if (config.worker) worker.start();
+  return {
+    ...app,
+    stop: async (signal) => {
+      await Promise.all([worker.stop(), app.close(lingerOf(signal))]);
+    },
+  };
+}
+
+function greet(port: number, host: string): string {
+  const lines = [`ents-backend listens on ${urlOf(host, port)}`];
   if (["127.0.0.1", "localhost", "::1"].includes(host))
     lines.push("(for this machine only; HOST=0.0.0.0 opens it to the network, and so to nodes)");
   return lines.join("\n");
+}
+
+function urlOf(host: string, port: number): string {
+  if (["127.0.0.1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function tryIt(url: string, { cellId, loggerId }: Example): string {

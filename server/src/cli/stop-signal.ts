@@ -1,17 +1,21 @@
 const impatience_ms = 2000;
 
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
 /**
- * Waits for Ctrl-C or a service manager. A terminal's signal comes twice, from it and from npm; one that comes much
+ * Waits for Ctrl-C or a service manager, and answers which signal it was. A terminal's signal comes twice, from it and from npm; one that comes much
  * later is from someone who has lost patience, and ends the process at once.
  */
-export function stopSignal(): Promise<void> {
+export function stopSignal(
+  signals: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"],
+): Promise<StopSignal> {
   return new Promise((resolve) => {
     let first: number | undefined;
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    for (const signal of signals)
       process.on(signal, () => {
         if (first !== undefined && Date.now() - first > impatience_ms) process.exit(1);
         first ??= Date.now();
-        resolve();
+        resolve(signal);
       });
   });
 }

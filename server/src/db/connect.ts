@@ -34,7 +34,7 @@ export interface PoolLimits {
   readonly statementTimeout_ms: number;
 }
 
-const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0 };
+export const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0 };
 
 /** postgres://…, or what answers it once there is a server: as long as that fails, so does what needs it. */
 export type DatabaseUrl = string | (() => string);

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { deadline, Late } from "../lib/deadline.ts";
 import type { Log } from "../lib/log.ts";
-import { checkServer, connect, type DatabaseUrl, type Db, type PoolLimits } from "./connect.ts";
+import {
+  checkServer,
+  connect,
+  usualLimits,
+  type DatabaseUrl,
+  type Db,
+  type PoolLimits,
+} from "./connect.ts";
 import { isDatabaseAway } from "./fault.ts";
 import { migrate } from "./migrate.ts";
 import { DatabaseProbe } from "./probe.ts";
@@ -59,6 +66,8 @@ export interface AwaitedDatabase extends Connections {
 export interface AwaitOptions extends ServerOptions {
   /** What becomes of what is to be done while the database is waited for, for people: `tasks wait`. */
   readonly meanwhile: string;
+  /** How many processes like this one there are: they share what one alone would take of the server's connections. */
+  readonly processes?: number;
 }
 
 /** How long the embedded server's start is waited for: after a crash it may take minutes, in which uploads come. */
@@ -75,7 +84,7 @@ const quietTries = 30;
  */
 export async function awaitDatabase(options: AwaitOptions): Promise<AwaitedDatabase> {
   const server = await findServer(options);
-  const connections = connectTo(server, options.log);
+  const connections = connectTo(server, options.log, options.processes);
   const probe = new DatabaseProbe(server.url);
   const closing = new AbortController();
   const readiness = new Readiness();
@@ -186,10 +195,9 @@ async function keepTrying(
   }
 }
 
-function connectTo(server: DatabaseServer, log: Log): Connections {
-  const db = connect(server.url, log);
-  const reads = connect(server.url, log, readLimits);
-  const writes = connect(server.url, log, writeLimits);
+function connectTo(server: DatabaseServer, log: Log, processes = 1): Connections {
+  const open = (limits: PoolLimits) => connect(server.url, log, shareOf(limits, processes));
+  const [db, reads, writes] = [open(usualLimits), open(readLimits), open(writeLimits)];
   return {
     db,
     reads,
@@ -200,6 +208,12 @@ function connectTo(server: DatabaseServer, log: Log): Connections {
       await server.stop();
     },
   };
+}
+
+/** While one of them is replaced there is one more; together they may take twice as much as one alone. */
+function shareOf({ connections, ...limits }: PoolLimits, processes: number): PoolLimits {
+  const share = Math.ceil((connections * 2) / (processes + 1));
+  return { ...limits, connections: Math.max(2, share) };
 }
 
 async function prepare({ db }: Connections, { log }: ServerOptions): Promise<string[]> {

@@ -84,6 +84,11 @@ export class Ingest {
     return { measurements: content.measurements, receivedAt: uplink.receivedAt, written };
   }
 
+  /** Applies what the journal holds, where that is known to be something. */
+  catchUp(): void {
+    this.#recoverSoon();
+  }
+
   /** Waits for the uploads under way. */
   async close(): Promise<void> {
     await this.#batcher.settle();
@@ -131,6 +136,7 @@ export class Ingest {
   }
 
   #recoverSoon(): void {
+    if (this.#closing.signal.aborted) return;
     this.#recovery ??= this.#recover().finally(() => (this.#recovery = undefined));
   }
 

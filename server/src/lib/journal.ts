@@ -77,7 +77,12 @@ export class Journal {
     });
   }
 
-  /** How much is kept, as far as this process knows: what others append it sees when it drains. */
+  /** Sees what other processes have appended, applied or left behind. */
+  async look(): Promise<void> {
+    await this.#directory.scan();
+  }
+
+  /** How much is kept, as far as this process knows: what others append it sees when it looks or drains. */
   depth(): Depth {
     return this.#directory.depth();
   }

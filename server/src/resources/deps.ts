@@ -9,6 +9,7 @@ import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { Bell } from "../tasks/bell.ts";
 import type { Kinds } from "../tasks/kind.ts";
+import type { Neighbours } from "../streaming/elsewhere.ts";
 import type { LiveSettings } from "../streaming/live.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
@@ -36,6 +37,8 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly redis?: Redis | undefined;
   /** Undefined: loggers are not registered on The Things Stack. */
   readonly ttn: TtnClient | undefined;
+  /** Undefined: nobody shares this process's port. */
+  readonly neighbours?: Neighbours | undefined;
 }
 
 export interface ServerSettings extends LiveSettings {

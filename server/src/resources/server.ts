@@ -133,7 +133,7 @@ export function buildServer(
 function openLive(app: FastifyInstance, deps: ServerDeps): Live {
   const channel = new Live(deps);
   channel.attach(app.server);
-  app.addHook("onReady", async () => channel.start());
+  app.addHook("onReady", async () => await channel.start());
   app.addHook("preClose", async () => await channel.close());
   return channel;
 }

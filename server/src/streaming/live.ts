@@ -9,6 +9,7 @@ import type { Place } from "../timeseries/arrivals.ts";
 import { cellNotFound } from "../store/cells.ts";
 import { Admission, type Shown } from "./admission.ts";
 import { Audience } from "./audience.ts";
+import { Elsewhere, type Neighbours } from "./elsewhere.ts";
 import { Seats } from "./seats.ts";
 import { Sockets } from "./sockets.ts";
 import { Streams, type EventStream } from "./streams.ts";
@@ -19,6 +20,8 @@ export interface LiveDeps extends AuthDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly settings: LiveSettings;
+  /** Undefined: nobody shares this process's port. */
+  readonly neighbours?: Neighbours | undefined;
 }
 
 export interface LiveSettings {
@@ -48,10 +51,12 @@ export class Live {
   readonly #admission: Admission;
   readonly #tasks: TaskWatch;
   readonly #log: Log;
+  readonly #elsewhere: Elsewhere | undefined;
   #reviews: Repetition | undefined;
 
   constructor({ settings, ...deps }: LiveDeps) {
     this.#log = deps.log;
+    this.#elsewhere = deps.neighbours && new Elsewhere(deps.neighbours);
     this.#seats = new Seats(settings.livePerAddress);
     this.#audience = new Audience(deps);
     this.#admission = new Admission({ ...deps, audience: this.#audience });
@@ -61,6 +66,7 @@ export class Live {
       tasks: this.#tasks,
       seats: this.#seats,
       log: deps.log,
+      elsewhere: this.#elsewhere,
       origins: [new URL(settings.publicUrl).origin, ...settings.corsOrigins],
       addressOf: addressReader(settings.trustProxy),
     });
@@ -72,7 +78,8 @@ export class Live {
     this.#sockets.attach(server);
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    await this.#sockets.open();
     this.#audience.start();
     this.#tasks.start();
     this.#streams.start();
@@ -87,6 +94,7 @@ export class Live {
   async close(): Promise<void> {
     this.#sockets.close(farewell);
     await this.#streams.close(farewell);
+    await this.#elsewhere?.close();
     await this.#reviews?.stop();
     await this.#tasks.stop();
     await this.#audience.stop();

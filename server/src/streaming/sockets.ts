@@ -1,10 +1,11 @@
-import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { Server, type ExtendedError, type Socket } from "socket.io";
 import { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { refusalMessage, type Admission, type Guest, type Shown } from "./admission.ts";
 import { isApiKey } from "../auth/keys.ts";
 import { Batch } from "./batch.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import { toFrames } from "./frames.ts";
 import type { Message } from "./merge.ts";
 import { parsePayload } from "./payload.ts";
@@ -16,6 +17,8 @@ export interface SocketDeps {
   readonly tasks: TaskWatch;
   readonly seats: Seats;
   readonly log: Log;
+  /** Undefined: there are no other processes. */
+  readonly elsewhere: Elsewhere | undefined;
   /** Pages that may ask by long polling; a WebSocket has no such rule. */
   readonly origins: readonly string[];
   /** The network address that a request comes from. */
@@ -68,6 +71,12 @@ export class Sockets {
       const free = this.#deps.seats.take(this.#deps.addressOf(connection.request));
       connection.once("close", free);
     });
+    if (this.#deps.elsewhere) this.#share(this.#deps.elsewhere);
+  }
+
+  /** Takes what other processes pass on, which are open by then. */
+  async open(): Promise<void> {
+    await this.#deps.elsewhere?.open(this.#io.engine);
   }
 
   /** Ends all connections; clients come again by themselves. */
@@ -76,6 +85,16 @@ export class Sockets {
     this.#io.emit(farewell.name, farewell.data);
     // An end of the transport, where a "disconnect" would tell clients to stay away.
     this.#io.engine.close();
+  }
+
+  /** Leaves the sessions of other processes to them. */
+  #share(elsewhere: Elsewhere): void {
+    const { engine } = this.#io;
+    engine.generateId = () => elsewhere.newSessionId();
+    engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      const answer = request.headers.upgrade === undefined ? response : undefined;
+      void elsewhere.passOn(request, answer).then((isPassed) => (isPassed ? undefined : next()));
+    });
   }
 
   #allow(

@@ -18,12 +18,15 @@ const longestStop_ms = 15_000;
  */
 export class WorkerProcess {
   readonly #log: Log;
+  readonly #env: NodeJS.ProcessEnv | undefined;
   readonly #stopping = new AbortController();
   #child: ChildProcess | undefined;
   #keeping: Promise<void> | undefined;
 
-  constructor(log: Log) {
+  /** @param env its environment; undefined: this process's own */
+  constructor(log: Log, env?: NodeJS.ProcessEnv) {
     this.#log = log;
+    this.#env = env;
   }
 
   start(): void {
@@ -53,7 +56,10 @@ export class WorkerProcess {
 
   async #runOnce(): Promise<object> {
     // It has a channel so that it hears when this process is killed.
-    const child = fork(program, ["work"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const child = fork(program, ["work"], {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      ...(this.#env && { env: this.#env }),
+    });
     this.#child = child;
     const [code, killedBy] = (await once(child, "exit")) as [number | null, string | null];
     return { worker: child.pid, code, killedBy };

@@ -12,6 +12,8 @@ import { untilReady } from "../support/ready.ts";
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
 const execute = promisify(execFile);
 
+type Settings = Readonly<Record<string, string>>;
+
 /** The product as it is started on a machine, which may be killed and started again. */
 export class Product {
   readonly directory: string;
@@ -24,14 +26,25 @@ export class Product {
   /** What it has said on standard error. */
   complaint = "";
 
-  private constructor(directory: string, databaseUrl: string | undefined) {
+  readonly #settings: Settings;
+
+  private constructor(directory: string, databaseUrl: string | undefined, settings: Settings) {
     this.directory = directory;
     this.#externalUrl = databaseUrl;
+    this.#settings = settings;
   }
 
-  /** @param databaseUrl undefined: an embedded database of its own */
-  static async create(databaseUrl?: string): Promise<Product> {
-    return new Product(await mkdtemp(join(tmpdir(), "ents-chaos-")), databaseUrl);
+  /**
+   * @param databaseUrl undefined: an embedded database of its own
+   * @param settings where they are to differ; one process serves otherwise
+   */
+  static async create(databaseUrl?: string, settings: Settings = {}): Promise<Product> {
+    return new Product(await mkdtemp(join(tmpdir(), "ents-chaos-")), databaseUrl, settings);
+  }
+
+  /** Another one with the same data, on the same port or on one of its own. */
+  beside(settings: Settings): Product {
+    return new Product(this.directory, this.#externalUrl, { ...this.#settings, ...settings });
   }
 
   get pid(): number {
@@ -103,6 +116,16 @@ export class Product {
     for (const pid of children) killIfThere(pid, signal);
   }
 
+  /** The processes that serve, where they are several. */
+  async processes(): Promise<number[]> {
+    const { stdout } = await execute("ps", ["-A", "-o", "pid=,ppid=,args="]);
+    return stdout
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, parent, ...args]) => Number(parent) === this.pid && args.includes("serve"))
+      .map(([pid]) => Number(pid));
+  }
+
   /** Runs another command beside the server, and answers what it prints. */
   async run(...args: string[]): Promise<string> {
     return (await execute(process.execPath, [program, ...args], { env: this.#environment() }))
@@ -155,8 +178,8 @@ export class Product {
     const { DATABASE_URL: _, ...env } = process.env;
     const external = this.#externalUrl && { DATABASE_URL: this.#externalUrl };
     // All of it is of one address.
-    const settings = { PORT: "0", LOG_LEVEL: "silent", RATE_LIMIT: "off" };
-    return { ...env, ...external, ...settings, DATA_DIR: this.directory };
+    const usual = { PORT: "0", LOG_LEVEL: "silent", RATE_LIMIT: "off", WEB_CONCURRENCY: "1" };
+    return { ...env, ...external, ...usual, ...this.#settings, DATA_DIR: this.directory };
   }
 }
 

@@ -1,0 +1,20 @@
+import type { Snapshot } from "../ingest/metrics.ts";
+import type { Example } from "../store/demo.ts";
+
+/** What a process that serves tells the one that began it. */
+export type Told =
+  | { readonly is: "serving" }
+  | { readonly is: "example"; readonly example: Example }
+  | { readonly is: "measured"; readonly snapshot: Snapshot }
+  /** It wants to know what all of them have counted. */
+  | { readonly is: "gather" };
+
+/** What it is asked and answered. */
+export type Asked =
+  | { readonly is: "measure" }
+  | { readonly is: "gathered"; readonly snapshots: readonly Snapshot[] };
+
+/** Both ends are this program's own: what has a word is one of ours, and Node.js's own messages don't come here. */
+export function isOurs<Message extends Told | Asked>(message: unknown): message is Message {
+  return typeof message === "object" && message !== null && "is" in message;
+}

@@ -1,0 +1,75 @@
+import type { Gather, Metrics, Snapshot } from "../ingest/metrics.ts";
+import { deadline } from "../lib/deadline.ts";
+import { every, type Repetition } from "../lib/every.ts";
+import { isOurs, type Asked, type Told } from "./messages.ts";
+
+type Waiting = (snapshots: readonly Snapshot[]) => void;
+
+const report_ms = 2000;
+const patience_ms = 4000;
+
+/** The process that began this one, seen from here. */
+export class Superior {
+  readonly #waiting: Waiting[] = [];
+  #measure: (() => Promise<Snapshot>) | undefined;
+  #reports: Repetition | undefined;
+
+  constructor() {
+    process.on("message", (message) => {
+      if (isOurs<Asked>(message)) this.#hear(message);
+    });
+    // It isn't what keeps this process.
+    process.channel?.unref();
+  }
+
+  /** Waits for its end, however that comes. */
+  gone(): Promise<"gone"> {
+    return new Promise((resolve) => process.once("disconnect", () => resolve("gone")));
+  }
+
+  /** Waits until it is on its way; nobody hears it where that process is gone. */
+  async tell(told: Told): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (process.connected) process.send?.(told, undefined, {}, () => resolve());
+    else resolve();
+    await promise;
+  }
+
+  /** Tells what this process counts, now and then, so that it isn't forgotten should this one die. */
+  report(metrics: Pick<Metrics, "snapshot">): void {
+    this.#measure = async () => await metrics.snapshot();
+    this.#reports = every(
+      report_ms,
+      () => this.#report(),
+      () => {},
+    );
+  }
+
+  /** What all processes count; while that can't be found out, this one alone. */
+  readonly gather: Gather = async () => {
+    const { promise, resolve } = Promise.withResolvers<readonly Snapshot[]>();
+    this.#waiting.push(resolve);
+    await this.tell({ is: "gather" });
+    return await deadline(patience_ms, promise).catch(async () => [
+      (await this.#measure?.()) ?? [],
+    ]);
+  };
+
+  /** Tells for the last time, and waits until that is told. */
+  async leave(): Promise<void> {
+    await this.#reports?.stop();
+    await this.#report();
+    if (process.connected) process.disconnect();
+  }
+
+  #hear(asked: Asked): void {
+    if (asked.is === "measure") void this.#report().catch(() => {});
+    // All of them are answered with what is the same for all.
+    else for (const answer of this.#waiting.splice(0)) answer(asked.snapshots);
+  }
+
+  async #report(): Promise<void> {
+    const snapshot = await this.#measure?.();
+    if (snapshot) await this.tell({ is: "measured", snapshot });
+  }
+}
