@@ -74,7 +74,7 @@ export class Elsewhere {
 function passRequest(asked: IncomingMessage, response: ServerResponse, link: Socket): void {
   const { method, url: path, headers } = asked;
   const options = { method, path, headers, createConnection: () => link };
-  const passed = request({ ...options, agent: false }, (answer) => {
+  const passed = request(options, (answer) => {
     const told = Object.entries(answer.headers).filter(([name]) => !ofConnections.has(name));
     response.writeHead(answer.statusCode ?? 502, Object.fromEntries(told));
     pipeline(answer, response, () => {});
