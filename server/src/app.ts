@@ -9,6 +9,7 @@ import { Ingest } from "./ingest/ingest.ts";
 import { openMetrics, type Gather, type Metrics } from "./ingest/metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
+import type { Others } from "./lib/others.ts";
 import { RunDirectory } from "./lib/run-directory.ts";
 import { systemClock } from "./lib/clock.ts";
 import { deadline, Late } from "./lib/deadline.ts";
@@ -58,8 +59,8 @@ export interface Place {
   readonly listen: { readonly host: string; readonly port: number } | BoundPlace;
   /** The port that it may share with others, where it is bound to it already. */
   readonly port?: number;
-  /** What all processes count. Undefined: this one is alone. */
-  readonly gather?: Gather;
+  /** The other processes of this server, and what all of them count. Undefined: this one is alone. */
+  readonly superior?: Others & { readonly gather: Gather };
 }
 
 interface BoundPlace {
@@ -91,7 +92,7 @@ export async function openApp(
     max_bytes: config.quarantineMax_bytes,
   });
   quarantine.start();
-  const metrics = openMetrics(place.gather);
+  const metrics = openMetrics(place.superior?.gather);
   metrics.addProcess();
   metrics.beforeReading(() => {
     const { quarantinedUploads, quarantinedBytes, evicted } = quarantine.stats();
@@ -134,6 +135,7 @@ export async function openApp(
     bell,
     kinds: openKinds({ ...database, clock: systemClock }),
     neighbours: await findNeighbours(config.dataDir, place.port),
+    others: place.superior,
   });
   const closing = new Closing(server);
   const sweeper = every(

@@ -19,14 +19,12 @@ export const serveCommand = new Command("serve")
     // Of someone who is gone, another one will be the successor.
     const stopped = Promise.race([stopSignal(), superior.gone()]);
     const { openApp } = await import("../app.ts");
-    const { gather } = superior;
-    const place = { listen: { fd: doorFd }, port, gather };
+    const place = { listen: { fd: doorFd }, port, superior };
     const app = await openApp(config, openLogger(config.logLevel), place);
     superior.report(app.metrics);
     await superior.tell({ is: "serving" });
-    void app.example.then(async (example) => {
-      if (example) await superior.tell({ is: "example", example });
-    });
+    const example = await Promise.race([app.example, stopped]);
+    if (typeof example === "object") await superior.tell({ is: "example", example });
     const signal = await stopped;
     await app.close(lingerOf(signal));
     await superior.leave();

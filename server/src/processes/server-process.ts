@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { deadline } from "../lib/deadline.ts";
-import { isOurs, type Asked, type Told } from "./messages.ts";
+import { isTold, type Asked, type Told } from "./messages.ts";
 
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
 /** Where a process that is begun finds the door. */
@@ -42,7 +42,7 @@ export class ServerProcess {
     this.serving = serving.promise;
     this.ended = ended.promise;
     this.#child.on("message", (message) => {
-      if (!isOurs<Told>(message)) return;
+      if (!isTold(message)) return;
       if (message.is === "serving") serving.resolve(true);
       onTold(this, message);
       if (message.is === "measured") for (const resolve of this.#measured.splice(0)) resolve();

@@ -4,6 +4,7 @@ import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Example } from "../store/demo.ts";
 import type { Told } from "./messages.ts";
+import { Relay } from "./relay.ts";
 import { ServerProcess, type Beginning } from "./server-process.ts";
 import { Tally } from "./tally.ts";
 
@@ -30,6 +31,7 @@ export class Servers {
   readonly #options: ServersOptions;
   readonly #serving = new Set<ServerProcess>();
   readonly #tally = new Tally<ServerProcess>();
+  readonly #relay = new Relay<ServerProcess>((server, notes) => server.ask({ is: "noted", notes }));
   readonly #stopping = new AbortController();
   readonly #example = Promise.withResolvers<Example | undefined>();
   readonly #failed = Promise.withResolvers<never>();
@@ -91,6 +93,7 @@ export class Servers {
     unlisten();
     if (!isServing) return false;
     this.#serving.add(server);
+    this.#relay.add(server);
     void this.#watch(server, pause_ms);
     return true;
   }
@@ -100,6 +103,7 @@ export class Servers {
     const end = await server.ended;
     this.#serving.delete(server);
     this.#tally.retire(server);
+    this.#relay.remove(server);
     if (server.isLeaving || this.#stopping.signal.aborted) return;
     this.#options.log.warn({ ...end }, "a process of the server ended: another one begins");
     const hasBegunWell = performance.now() - began > begun_ms;
@@ -122,6 +126,7 @@ export class Servers {
   #hear(from: ServerProcess, told: Told): void {
     if (told.is === "example") this.#example.resolve(told.example);
     if (told.is === "measured") this.#tally.note(from, told.snapshot);
+    if (told.is === "noted") this.#relay.pass(from, told.notes);
     if (told.is === "gather") void this.#gather(from);
   }
 

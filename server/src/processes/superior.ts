@@ -1,22 +1,27 @@
 import type { Gather, Metrics, Snapshot } from "../ingest/metrics.ts";
 import { deadline } from "../lib/deadline.ts";
 import { every, type Repetition } from "../lib/every.ts";
-import { isOurs, type Asked, type Told } from "./messages.ts";
+import { Notes, type Note, type Others } from "../lib/others.ts";
+import { isAsked, type Asked, type Told } from "./messages.ts";
 
 type Waiting = (snapshots: readonly Snapshot[]) => void;
 
 const report_ms = 2000;
+/** What others count is known that late: no limit is that exact. */
+const notes_ms = 100;
 const patience_ms = 4000;
 
 /** The process that began this one, seen from here. */
-export class Superior {
+export class Superior implements Others {
   readonly #waiting: Waiting[] = [];
+  readonly #notes = new Notes();
+  readonly #listeners: ((note: Note) => void)[] = [];
   #measure: (() => Promise<Snapshot>) | undefined;
   #reports: Repetition | undefined;
 
   constructor() {
     process.on("message", (message) => {
-      if (isOurs<Asked>(message)) this.#hear(message);
+      if (isAsked(message)) this.#hear(message);
     });
     // It isn't what keeps this process.
     process.channel?.unref();
@@ -45,6 +50,19 @@ export class Superior {
     );
   }
 
+  note(note: Note): void {
+    if (this.#notes.size === 0)
+      setTimeout(
+        () => void this.tell({ is: "noted", notes: this.#notes.take() }),
+        notes_ms,
+      ).unref();
+    this.#notes.add(note);
+  }
+
+  onNote(hear: (note: Note) => void): void {
+    this.#listeners.push(hear);
+  }
+
   /** What all processes count; while that can't be found out, this one alone. */
   readonly gather: Gather = async () => {
     const { promise, resolve } = Promise.withResolvers<readonly Snapshot[]>();
@@ -64,8 +82,11 @@ export class Superior {
 
   #hear(asked: Asked): void {
     if (asked.is === "measure") void this.#report().catch(() => {});
-    // All of them are answered with what is the same for all.
-    else for (const answer of this.#waiting.splice(0)) answer(asked.snapshots);
+    if (asked.is === "noted")
+      for (const note of asked.notes) for (const hear of this.#listeners) hear(note);
+    // All who wait are answered with what is the same for all.
+    if (asked.is === "gathered")
+      for (const answer of this.#waiting.splice(0)) answer(asked.snapshots);
   }
 
   async #report(): Promise<void> {

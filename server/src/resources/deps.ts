@@ -4,6 +4,7 @@ import type { AuthDeps } from "../auth/authenticate.ts";
 import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
 import type { Log } from "../lib/log.ts";
+import type { Others } from "../lib/others.ts";
 import type { Metrics } from "../ingest/metrics.ts";
 import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
@@ -33,12 +34,14 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
   readonly bell: Bell;
   readonly provider: IdentityProvider;
   readonly settings: ServerSettings;
-  /** Counts requests for all processes together. Undefined: each counts for itself. */
+  /** Counts requests for all machines together. Undefined: each server counts for itself. */
   readonly redis?: Redis | undefined;
   /** Undefined: loggers are not registered on The Things Stack. */
   readonly ttn: TtnClient | undefined;
   /** Undefined: nobody shares this process's port. */
   readonly neighbours?: Neighbours | undefined;
+  /** Undefined: there are no other processes of this server. */
+  readonly others?: Others | undefined;
 }
 
 export interface ServerSettings extends LiveSettings {

@@ -1,11 +1,16 @@
-import rateLimit, { type RateLimitPluginOptions } from "@fastify/rate-limit";
+import rateLimit, {
+  type FastifyRateLimitStore,
+  type RateLimitPluginOptions,
+} from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Redis } from "ioredis";
 import type { Caller } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { networkOf } from "../lib/network.ts";
+import type { Others } from "../lib/others.ts";
 import type { ServerSettings } from "./deps.ts";
+import { RequestCounts } from "./request-counts.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -16,8 +21,10 @@ declare module "fastify" {
 
 export interface RateLimitDeps {
   readonly settings: Pick<ServerSettings, "requestsPerMinute">;
-  /** Counts for all processes together. Undefined, or while it is away: each counts for itself. */
+  /** Counts for all machines together. Undefined, or while it is away: each counts for itself. */
   readonly redis?: Redis | undefined;
+  /** Undefined: there are no other processes of this server. */
+  readonly others?: Others | undefined;
   readonly log: Log;
 }
 
@@ -87,14 +94,15 @@ function nameAccount(caller: Caller): string | undefined {
   return caller.kind === "key" ? `key ${caller.keyId}` : undefined;
 }
 
-/** Counts in Redis, and in this process while that can't. */
+/** Counts in Redis, and in this server while that can't. */
 async function openCount(
   app: FastifyInstance,
-  { redis, log }: RateLimitDeps,
+  { redis, others, log }: RateLimitDeps,
   options: RateLimitPluginOptions,
 ): Promise<Count> {
   const usual = { ...options, global: false, timeWindow: window_s * 1000, cache: subjects };
-  const alone = await openCounter(app, usual);
+  const store = others && storeOf(others);
+  const alone = await openCounter(app, { ...usual, ...(store && { store }) });
   if (!redis) return alone;
   const together = await openCounter(app, { ...usual, redis, nameSpace: "ents-rate:" });
   let askedAgainAt = 0;
@@ -102,9 +110,18 @@ async function openCount(
     if (Date.now() < askedAgainAt) return await alone(request);
     return await together(request).catch(async (error: unknown) => {
       askedAgainAt = Date.now() + pause_ms;
-      log.warn({ err: error }, "Redis can't be reached: each process counts requests for itself");
+      log.warn({ err: error }, "Redis can't be reached: each server counts requests for itself");
       return await alone(request);
     });
+  };
+}
+
+/** The plugin makes its store by itself. */
+function storeOf(others: Others): new () => FastifyRateLimitStore {
+  return class extends RequestCounts {
+    constructor() {
+      super(others, window_s * 1000, subjects);
+    }
   };
 }
 

@@ -58,16 +58,20 @@ export class Elsewhere {
    * Passes a request on where its session is another process's.
    *
    * @param response undefined: it asks for another protocol, and is to be passed on with its connection
-   * @returns whether it is on its way: where that process is gone, so is the session
+   * @param keep is called where it isn't: where that process is gone, so is the session
    */
-  async passOn(asked: IncomingMessage, response: ServerResponse | undefined): Promise<boolean> {
+  async passOn(
+    asked: IncomingMessage,
+    response: ServerResponse | undefined,
+    keep: () => void,
+  ): Promise<void> {
     const name = /[?&]sid=([0-9a-f]+)-/.exec(asked.url ?? "")?.[1];
-    if (name === undefined || name === this.#neighbours.name) return false;
+    if (name === undefined || name === this.#neighbours.name) return keep();
     const link = await reach(this.#neighbours.pathOf(name));
-    if (!link) return false;
+    if (!link) return keep();
+    link.on("error", () => link.destroy());
     if (response) passRequest(asked, response, link);
     else passConnection(asked, link);
-    return true;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Metrics } from "../ingest/metrics.ts";
 import type { Clock } from "../lib/clock.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";
+import type { Others } from "../lib/others.ts";
 import type { Place } from "../timeseries/arrivals.ts";
 import { cellNotFound } from "../store/cells.ts";
 import { Admission, type Shown } from "./admission.ts";
@@ -22,6 +23,8 @@ export interface LiveDeps extends AuthDeps {
   readonly settings: LiveSettings;
   /** Undefined: nobody shares this process's port. */
   readonly neighbours?: Neighbours | undefined;
+  /** Undefined: there are no other processes of this server. */
+  readonly others?: Others | undefined;
 }
 
 export interface LiveSettings {
@@ -57,7 +60,7 @@ export class Live {
   constructor({ settings, ...deps }: LiveDeps) {
     this.#log = deps.log;
     this.#elsewhere = deps.neighbours && new Elsewhere(deps.neighbours);
-    this.#seats = new Seats(settings.livePerAddress);
+    this.#seats = new Seats(settings.livePerAddress, deps.others);
     this.#audience = new Audience(deps);
     this.#admission = new Admission({ ...deps, audience: this.#audience });
     this.#tasks = new TaskWatch({ ...deps, admission: this.#admission });

@@ -93,7 +93,7 @@ export class Sockets {
     engine.generateId = () => elsewhere.newSessionId();
     engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       const answer = request.headers.upgrade === undefined ? response : undefined;
-      void elsewhere.passOn(request, answer).then((isPassed) => (isPassed ? undefined : next()));
+      void elsewhere.passOn(request, answer, next);
     });
   }
 
