@@ -63,6 +63,8 @@ export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Pro
 function environment(dataDir: string): NodeJS.ProcessEnv {
   const { DATABASE_URL: _, ...env } = process.env;
   return {
+    // What is compared with is one process too.
+    WEB_CONCURRENCY: "1",
     ...env,
     DATA_DIR: dataDir,
     PORT: "0",

@@ -16,7 +16,7 @@ const levels = { 20: "debug", 30: "info", 40: "WARN", 50: "ERROR", 60: "FATAL" }
 const child = spawn(
   process.execPath,
   [...watched, "--watch-preserve-output", program, ...process.argv.slice(2)],
-  { stdio: ["ignore", "inherit", "pipe"] },
+  { stdio: ["ignore", "inherit", "pipe"], env: { WEB_CONCURRENCY: "1", ...process.env } },
 );
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code) => process.exit(code ?? 0));

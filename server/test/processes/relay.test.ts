@@ -73,7 +73,8 @@ describe("a tally", () => {
       aggregator: "sum",
       values: [{ value, labels: {} }],
     });
-    for (const name of ["a", "b", "c"]) tally.note(name, [metric("counter", 2), metric("gauge", 5)]);
+    for (const name of ["a", "b", "c"])
+      tally.note(name, [metric("counter", 2), metric("gauge", 5)]);
     tally.retire("a");
     tally.retire("b");
     tally.retire("never told");
