@@ -1,19 +1,13 @@
 import { Command } from "commander";
 import { loadEnvFile } from "../config.ts";
 import { KnownError } from "../lib/errors.ts";
-import { backupCommand } from "./backup.ts";
-import { cellCommand } from "./cell.ts";
-import { importCommand } from "./import.ts";
-import { loggerCommand } from "./logger.ts";
-import { migrateCommand } from "./migrate.ts";
-import { quarantineCommand } from "./quarantine.ts";
-import { restoreCommand } from "./restore.ts";
-import { rollupCommand } from "./rollup.ts";
-import { serveCommand } from "./serve.ts";
-import { simulateCommand } from "./simulate.ts";
-import { startCommand } from "./start.ts";
-import { userCommand } from "./user.ts";
-import { workCommand } from "./work.ts";
+
+/** They run for months: what the others need isn't to be in their memory all that time. */
+const lasting = new Map<string | undefined, () => Promise<Command>>([
+  ["start", async () => (await import("./start.ts")).startCommand],
+  ["serve", async () => (await import("./serve.ts")).serveCommand],
+  ["work", async () => (await import("./work.ts")).workCommand],
+]);
 
 loadEnvFile();
 
@@ -25,20 +19,11 @@ const program = new Command("ents-backend")
   )
   .showHelpAfterError("(--help tells more)")
   // Options belong to the command that they stand behind.
-  .enablePositionalOptions()
-  .addCommand(startCommand)
-  .addCommand(serveCommand, { hidden: true })
-  .addCommand(workCommand)
-  .addCommand(migrateCommand)
-  .addCommand(cellCommand)
-  .addCommand(loggerCommand)
-  .addCommand(userCommand)
-  .addCommand(importCommand)
-  .addCommand(quarantineCommand)
-  .addCommand(rollupCommand)
-  .addCommand(backupCommand)
-  .addCommand(restoreCommand)
-  .addCommand(simulateCommand);
+  .enablePositionalOptions();
+
+const one = lasting.get(process.argv[2]);
+const commands = one ? [await one()] : (await import("./commands.ts")).commands;
+for (const command of commands) program.addCommand(command);
 
 try {
   await program.parseAsync();

@@ -12,4 +12,12 @@ describe("thirty times under uploads", () => {
     },
     900_000,
   );
+
+  it.each([...victims, "a process"] as const)(
+    "of two processes %s may be killed: what was acknowledged is kept",
+    async (victim) => {
+      await surviveKills(openChance(), Array<typeof victim>(rounds).fill(victim), 2);
+    },
+    900_000,
+  );
 });

@@ -6,7 +6,7 @@ import { Product } from "./product.ts";
 import { Writers } from "./writers.ts";
 
 /** What is killed. */
-export type Victim = "the server" | "the database" | "both";
+export type Victim = "the server" | "the database" | "both" | "a process";
 export const victims: readonly Victim[] = ["the server", "the database", "both"];
 
 /** Within which time a start is up, or a server that stayed answers reads again. */
@@ -17,8 +17,12 @@ const longestRound_ms = 1500;
  * Kills under uploads, one victim after another, each at a random moment, and expects after each that all came up by
  * itself, and that everything is kept that was acknowledged until then.
  */
-export async function surviveKills(chance: Chance, killed: readonly Victim[]): Promise<void> {
-  const product = await Product.create();
+export async function surviveKills(
+  chance: Chance,
+  killed: readonly Victim[],
+  processes = 1,
+): Promise<void> {
+  const product = await Product.create(undefined, { WEB_CONCURRENCY: String(processes) });
   try {
     await product.start();
     const writers = new Writers(chance, await product.createCells(3));
@@ -59,6 +63,7 @@ async function kill(product: Product, chance: Chance, victim: Victim): Promise<v
     "the server": [() => product.kill()],
     "the database": [() => product.killDatabase()],
     both: [() => product.kill(), () => product.killDatabase()],
+    "a process": [async () => process.kill(chance.pick(await product.processes()), "SIGKILL")],
   }[victim];
   if (chance.happens(0.5)) blows.reverse();
   await Promise.all(blows.map((blow) => blow()));

@@ -51,6 +51,19 @@ describe("a journal", () => {
     expect(await reopened(path)).toEqual(some);
   });
 
+  it("knows of what another process appends once it looks", async () => {
+    const path = newDirectory();
+    const [journal, others] = [await openJournal(path), await openJournal(path)];
+    await appendAll(others, some);
+    expect(journal.depth().records).toBe(0);
+    await journal.look();
+    expect(journal.depth().records).toBe(some.length);
+    expect(await drained(journal)).toEqual(some);
+    await others.look();
+    expect(others.depth()).toEqual({ records: 0, bytes: 0 });
+    for (const one of [journal, others]) await one.close();
+  });
+
   it("takes nothing any more when it is closed", async () => {
     const path = newDirectory();
     const journal = await openJournal(path);
