@@ -63,16 +63,14 @@ describe("processes of one server", () => {
   });
 });
 
+function metric(type: string, value: number) {
+  const values = [{ value, labels: {} }];
+  return { name: type, help: "", type, aggregator: "sum", values };
+}
+
 describe("a tally", () => {
   it("keeps what those have counted that are gone, and forgets what they measured", async () => {
     const tally = new Tally<string>();
-    const metric = (type: string, value: number) => ({
-      name: type,
-      help: "",
-      type,
-      aggregator: "sum",
-      values: [{ value, labels: {} }],
-    });
     for (const name of ["a", "b", "c"])
       tally.note(name, [metric("counter", 2), metric("gauge", 5)]);
     tally.retire("a");

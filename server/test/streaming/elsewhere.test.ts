@@ -46,6 +46,9 @@ function byTurns(ports: readonly number[]): Server {
 
 const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
+const poll = (sid: string) =>
+  fetch(`${urlOf(turns)}/socket.io/?EIO=4&transport=polling&sid=${sid}`);
+
 describe("a session whose requests come to two processes by turns", () => {
   it.each([[["polling"]], [["polling", "websocket"]]])("is one session: %s", async (transports) => {
     const dashboard = await connectTo(urlOf(turns), { transports, reconnection: false });
@@ -58,10 +61,8 @@ describe("a session whose requests come to two processes by turns", () => {
   });
 
   it("is unknown where its process is gone, or never was", async () => {
-    const ask = (sid: string) =>
-      fetch(`${urlOf(turns)}/socket.io/?EIO=4&transport=polling&sid=${sid}`);
     for (const sid of ["cccc-1", "aaaa-1", "../../x-1", "bbbb", "-"]) {
-      const answer = await ask(sid);
+      const answer = await poll(sid);
       expect(answer.status).toBe(400);
       expect(await answer.json()).toEqual({ code: 1, message: "Session ID unknown" });
     }
