@@ -74,9 +74,12 @@ export class Sockets {
     if (this.#deps.elsewhere) this.#share(this.#deps.elsewhere);
   }
 
-  /** Takes what other processes pass on, which are open by then. */
+  /** Takes what other processes pass on; where they can't reach this one, only sessions of long polling break. */
   async open(): Promise<void> {
-    await this.#deps.elsewhere?.open(this.#io.engine);
+    const { elsewhere, log } = this.#deps;
+    await elsewhere
+      ?.open(this.#io.engine)
+      .catch((err: unknown) => log.warn({ err }, "other processes can't reach this one"));
   }
 
   /** Ends all connections; clients come again by themselves. */
