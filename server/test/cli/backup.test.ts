@@ -157,7 +157,7 @@ describe("ents-backend backup", () => {
       const refused = await run({ DATA_DIR: here }, "restore", file);
       expect(refused).toMatchObject({ code: 1, said: "" });
       expect(refused.stderr).toMatch(
-        /^ents-backend: \d connections of ents-backend use this database/,
+        /^ents-backend: \d+ connections of ents-backend use this database/,
       );
       await stop(server.child);
 
