@@ -126,6 +126,12 @@ describe("two processes and who listens", () => {
       expect(await dashboard.ask("subscribe_cells", { cellIds: [cellId] })).toMatchObject({
         cellIds: [cellId],
       });
+    const streams = await Promise.all(
+      Array.from(
+        { length: 4 },
+        async () => await openStream(`${product.url}/api/live?cells=${cellId}`),
+      ),
+    );
     const sent = Array.from({ length: 20 }, (_, nth) => 1_705_316_400 + nth);
     await Promise.all(sent.map((ts) => upload(cellId, ts)));
     for (const dashboard of dashboards) {
@@ -134,6 +140,13 @@ describe("two processes and who listens", () => {
       const timestamps = measurementsOf(heard).map(({ timestamp }) => Number(timestamp));
       expect(timestamps.toSorted((a, b) => a - b)).toEqual(sent);
       dashboard.close();
+    }
+    for (const stream of streams) {
+      await waitUntil(
+        () => stream.text().split("event: measurement_received").length > sent.length,
+      );
+      for (const ts of sent) expect(stream.text()).toContain(`"timestamp":${ts}`);
+      stream.close();
     }
   }, 60_000);
 
@@ -157,6 +170,19 @@ describe("two processes and who listens", () => {
     expect((await fetch(`${product.url}/healthz`)).status).toBe(200);
   }, 60_000);
 });
+
+/** Listens by Server-Sent Events, once it is told that it does. */
+async function openStream(url: string) {
+  const over = new AbortController();
+  const { body } = await fetch(url, { signal: over.signal });
+  let heard = "";
+  const read = async () => {
+    for await (const bytes of body!) heard += Buffer.from(bytes).toString();
+  };
+  void read().catch(() => {});
+  await waitUntil(() => heard.includes("event: subscribed"));
+  return { text: () => heard, close: () => over.abort() };
+}
 
 function isGone(pid: number): boolean {
   try {
