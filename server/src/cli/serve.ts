@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { doorFd } from "../processes/server-process.ts";
@@ -7,13 +6,13 @@ import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { lingerOf } from "./linger.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 export const serveCommand = new Command("serve")
   .description("one of the processes of start, which begins them")
   .argument("<port>", "that they share", wholeNumber(1))
   .action(async (port: number) => {
-    // As `start` does, and for the same reason.
-    setFlagsFromString("--semi-space-growth-factor=1");
+    boundYoungGeneration();
     const config = loadConfig();
     const superior = new Superior();
     // Of someone who is gone, another one will be the successor.

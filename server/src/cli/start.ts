@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import type { Logger } from "pino";
 import { loadConfig, type Config } from "../config.ts";
@@ -9,6 +8,7 @@ import { lingerOf } from "./linger.ts";
 import { openLogger } from "./log.ts";
 import { mayReload, startMany } from "./start-many.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 /** A server that runs, as one process or as several. */
 export interface Running {
@@ -22,10 +22,7 @@ export interface Running {
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
   .action(async () => {
-    // What loading needed is plenty for young objects; left to itself, V8 takes some 100 MB for them in a long answer.
-    setFlagsFromString("--semi-space-growth-factor=1");
-    // Uploads wait for their commit: V8 takes what is young then for something that lasts.
-    setFlagsFromString("--no-allocation-site-pretenuring");
+    boundYoungGeneration();
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const isMany = config.processes > 1 && hasDoors;

@@ -1,5 +1,4 @@
 import { hostname, setPriority } from "node:os";
-import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { awaitDatabase } from "../db/open.ts";
@@ -7,6 +6,7 @@ import { systemClock } from "../lib/clock.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 const niceness = 10;
 
@@ -14,8 +14,7 @@ export const workCommand = new Command("work")
   .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
   .option("--at-once <number>", "how many at the same time", wholeNumber(1), 2)
   .action(async ({ atOnce }: { atOnce: number }) => {
-    // As `start` does, and for the same reason.
-    setFlagsFromString("--semi-space-growth-factor=1");
+    boundYoungGeneration();
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const stopped = Promise.race([stopSignal(), abandoned()]);

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { waitUntil } from "../support/listen.ts";
-import { freePort } from "../support/nginx.ts";
+import { freePort } from "../support/free-port.ts";
 import type { Chance } from "../support/random.ts";
 import { expectKept } from "./audit.ts";
 import { Product } from "./product.ts";

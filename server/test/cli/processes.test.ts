@@ -5,7 +5,7 @@ import { load, sumOf, surviveSuccession, untilMore, uploadDuring } from "../chao
 import { Product } from "../chaos/product.ts";
 import { Writers } from "../chaos/writers.ts";
 import { connectTo, measurementsOf, waitUntil } from "../support/listen.ts";
-import { freePort } from "../support/nginx.ts";
+import { freePort } from "../support/free-port.ts";
 import { openChance } from "../support/random.ts";
 
 describe("two processes", () => {
