@@ -302,8 +302,9 @@ describe("a second run", () => {
       };
       expect(agrees).toBe(true);
       expect(await countReadings()).toBe(180_000);
-      // Power is made of the two others, which are all that is counted; a batch may be read again.
-      expect(cells[0]!.readings.new).toBe(((180_000 - before) / 3) * 2);
+      // Power is made of the two others, which are all that is counted; a batch may be read again, and PostgreSQL may yet
+      // have committed what the dead one had sent last.
+      expect(cells[0]!.readings.new).toBeLessThanOrEqual(((180_000 - before) / 3) * 2);
       expect(cells[0]!.readings.repeated).toBeLessThanOrEqual(25_000);
     },
   );
