@@ -13,7 +13,11 @@ export const refreshCookie = "refresh-token";
 export const AccessToken = {
   201: {
     description: "The access token itself; the refresh token comes as a cookie",
-    content: { "text/plain": { schema: Type.String() } },
+    content: {
+      "text/plain": {
+        schema: Type.String({ examples: ["eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwOi8v"] }),
+      },
+    },
   },
 };
 

@@ -54,7 +54,7 @@ export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (
         summary: "Counters and gauges, for Prometheus",
         problems: ["unauthenticated", "forbidden"],
         produces: ["text/plain"],
-        response: { 200: Type.String() },
+        response: { 200: Type.String({ examples: ['up{process="1"} 1\n'] }) },
       },
       config: { anyone: true },
     },

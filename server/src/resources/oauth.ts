@@ -8,8 +8,13 @@ import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
 
 const codeMissing = defineError("invalid", "code_missing", "Authorization code must be provided");
 
-const Parameter = Type.Optional(Type.String({ maxLength: 4096 }));
-const TokenQuery = Type.Object({ code: Parameter, state: Parameter, iss: Parameter });
+const parameter = (example: string) =>
+  Type.Optional(Type.String({ maxLength: 4096, examples: [example] }));
+const TokenQuery = Type.Object({
+  code: parameter("4/0AeanS0b"),
+  state: parameter("q1Zr0vSxk2mJ8yTnB5cDfg"),
+  iss: parameter("https://accounts.google.com"),
+});
 
 /** `/oauth/url` and `/auth/token`: the two halves of logging in through an identity provider. */
 export const oauth: FastifyPluginAsyncTypebox<{

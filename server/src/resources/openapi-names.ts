@@ -8,44 +8,49 @@ export interface JsonObject {
  * Gives the schemas of a document names: each that has a `title` stands once, under that name, and is referred to from
  * wherever it is used. Programs that write clients make a type of each.
  *
- * @param responses answers that many routes have, by their names: they stand once too
+ * @param shared headers, and answers that refer to them, that many routes have, by their names: they stand once too
  * @throws Error where two different schemas have the same title
  */
-export function nameSchemas(document: object, responses: object): JsonObject {
-  const whole = asObject(toJson(document));
-  const { components = {}, paths = {}, ...rest } = whole;
+export function nameSchemas(
+  document: JsonObject,
+  shared: { readonly headers: object; readonly responses: object },
+): JsonObject {
+  const { components, paths = {}, ...rest } = document;
   const named = new Map<string, JsonObject>();
-  const shared = asObject(hoist(toJson(responses), named));
-  const names = new Map(Object.entries(shared).map(([name, one]) => [JSON.stringify(one), name]));
-  const described = refer(hoist(paths, named), names);
+  const common = asObject(hoist(toJson(shared), named));
+  const described = refer(hoist(paths, named), refsTo(common));
   const schemas = Object.fromEntries([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return {
-    ...rest,
-    components: { ...asObject(components), responses: shared, schemas },
-    paths: described,
-  };
+  return { ...rest, components: { ...asObject(components), ...common, schemas }, paths: described };
+}
+
+/** The references to what stands once, by what it is. */
+function refsTo(common: JsonObject): Map<string, string> {
+  return new Map(
+    Object.entries(common).flatMap(([kind, all]) =>
+      Object.entries(asObject(all)).map(
+        ([name, one]) => [JSON.stringify(one), `#/components/${kind}/${name}`] as const,
+      ),
+    ),
+  );
 }
 
 function hoist(value: Json, named: Map<string, JsonObject>): Json {
   if (isList(value)) return value.map((item) => hoist(item, named));
   if (!isObject(value)) return value;
-  const entries = Object.entries(value).map(
-    ([key, item]) => [key, isExample(key) ? item : hoist(item, named)] as const,
-  );
-  const hoisted = Object.fromEntries(entries);
+  const hoisted = mapValues(value, (item, key) => (isExample(key) ? item : hoist(item, named)));
   const { title } = hoisted;
   if (typeof title !== "string") return hoisted;
   keep(title, hoisted, named);
   return { $ref: `#/components/schemas/${title}` };
 }
 
-/** Puts references in the places of answers that have a name. */
-function refer(value: Json, names: ReadonlyMap<string, string>): Json {
-  if (isList(value)) return value.map((item) => refer(item, names));
+/** Puts references in the places of headers, and then of answers, that have a name. */
+function refer(value: Json, refs: ReadonlyMap<string, string>): Json {
+  if (isList(value)) return value.map((item) => refer(item, refs));
   if (!isObject(value)) return value;
-  const name = "content" in value ? names.get(JSON.stringify(value)) : undefined;
-  if (name !== undefined) return { $ref: `#/components/responses/${name}` };
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, refer(item, names)]));
+  const referring = mapValues(value, (item) => refer(item, refs));
+  const $ref = "description" in value ? refs.get(JSON.stringify(referring)) : undefined;
+  return $ref === undefined ? referring : { $ref };
 }
 
 /** Where a schema is all of a body, its examples stand beside it. */
@@ -56,7 +61,8 @@ function keep(title: string, schema: JsonObject, named: Map<string, JsonObject>)
   if (!known || "examples" in schema) named.set(title, schema);
 }
 
-function toJson(value: object): Json {
+/** A value as it is once it is written and read. */
+export function toJson(value: object): Json {
   return JSON.parse(JSON.stringify(value)) as Json;
 }
 
@@ -72,10 +78,22 @@ function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-function isObject(value: Json): value is JsonObject {
+export function isObject(value: Json): value is JsonObject {
   return typeof value === "object" && value !== null;
 }
 
-function asObject(value: Json): JsonObject {
-  return isObject(value) ? value : {};
+/** The same keys with other values. */
+export function mapValues(
+  value: JsonObject,
+  change: (item: Json, key: string) => Json,
+): JsonObject {
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item, key)]));
+}
+
+export function asObject(value: Json | undefined): JsonObject {
+  return value !== undefined && isObject(value) ? value : {};
+}
+
+export function asList(value: Json | undefined): readonly Json[] {
+  return value !== undefined && isList(value) ? value : [];
 }

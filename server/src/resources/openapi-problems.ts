@@ -1,6 +1,7 @@
 import { Problem } from "@ents-backend/schemas/problem";
 import type { RouteOptions } from "fastify";
 import type { ErrorKind } from "../lib/errors.ts";
+import { describeHeaders, referToHeaders } from "./openapi-headers.ts";
 import { statuses, toProblemJson } from "./problem.ts";
 
 declare module "fastify" {
@@ -37,6 +38,7 @@ const kinds = Object.keys(descriptions) as Kind[];
 /** An answer as the document has it. */
 interface Described {
   readonly description: string;
+  readonly headers: Readonly<Record<string, object>>;
   readonly content: Readonly<Record<string, object>>;
 }
 
@@ -95,7 +97,9 @@ function describe(kind: Kind, route?: Route): Described {
       "application/octet-stream": { schema: { type: "string", format: "binary" } },
     }),
   };
-  return { description, content };
+  const status = statusOf(kind);
+  const headers = route ? describeHeaders(status, route) : referToHeaders(status);
+  return { description, headers, content };
 }
 
 function findOwn(response: unknown, status: number): object | undefined {

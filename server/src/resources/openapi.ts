@@ -2,7 +2,9 @@ import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
 import { Type } from "typebox";
 import { version } from "../lib/version.ts";
-import { nameSchemas } from "./openapi-names.ts";
+import { giveExamples } from "./openapi-examples.ts";
+import { describeHeaders, namedHeaders } from "./openapi-headers.ts";
+import { asObject, nameSchemas, toJson } from "./openapi-names.ts";
 import { describeProblems, namedProblems } from "./openapi-problems.ts";
 import { tagOf, tags } from "./openapi-tags.ts";
 
@@ -17,7 +19,8 @@ export function describeRoutes(app: FastifyInstance): void {
         summary: "An open backend for environmental sensor networks",
         description:
           "Every path answers with and without a slash at its end. Requests are limited; a page elsewhere may read what is public. " +
-          "What stops being HTTP is answered with 400, 408 or 431 before a path is known.",
+          "HEAD is answered as GET, without a body, wherever that changes nothing and has an end; other methods with 405, and OPTIONS with 204, " +
+          "which name those that there are in `Allow`. What stops being HTTP is answered with 400, 408 or 431 before a path is known.",
         license: { name: "MIT", identifier: "MIT" },
       },
       // The host that the document comes from.
@@ -28,7 +31,10 @@ export function describeRoutes(app: FastifyInstance): void {
     },
     transform: describeRoute,
     transformObject: (document) =>
-      nameSchemas("openapiObject" in document ? document.openapiObject : {}, namedProblems()),
+      nameSchemas(
+        giveExamples(asObject(toJson("openapiObject" in document ? document.openapiObject : {}))),
+        { headers: namedHeaders(), responses: namedProblems() },
+      ),
   });
 }
 
@@ -76,17 +82,25 @@ const describeRoute: NonNullable<FastifyDynamicSwaggerOptions["transform"]> = ({
   if (schema?.hide) return { url, schema };
   const { config = {} } = route;
   const described = config.upload ? describeUpload(config.upload) : describeUsual(schema, config);
-  const response: object = Object.assign({}, nameAnswers(described), describeProblems(route));
+  const response: object = Object.assign(
+    {},
+    nameAnswers(described, route),
+    describeProblems(route),
+  );
   return { url, schema: { ...described, tags: [tagOf(url, config.door)], response } };
 };
 
 /** An answer that says nothing of itself is what the route is there for. */
-function nameAnswers({ response, summary }: FastifySchema): object {
+function nameAnswers({ response, summary }: FastifySchema, route: RouteOptions): object {
   const answers: object = Object.assign({}, response);
   return Object.fromEntries(
     Object.entries(answers).map(([status, answer]: [string, object]) => [
       status,
-      { "x-response-description": summary, ...answer },
+      {
+        "x-response-description": summary,
+        headers: describeHeaders(Number(status), route),
+        ...answer,
+      },
     ]),
   );
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
+import { nullable } from "@ents-backend/schemas/fields";
 import { NewUploadKey, UploadKey } from "@ents-backend/schemas/key";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -39,17 +40,13 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
         summary: "Makes a logger's upload key, which is shown this once",
         security: forPeople,
         params: LoggerParams,
-        body: NewUploadKey,
+        // There is nothing that must be said.
+        body: nullable(NewUploadKey),
         response: { 201: UploadKey },
-      },
-      // There is nothing that must be said.
-      preValidation: (request, _reply, done) => {
-        request.body ??= {};
-        done();
       },
     },
     async (request, reply) => {
-      const overlap_s = request.body.overlap_s ?? day_s;
+      const overlap_s = request.body?.overlap_s ?? day_s;
       const { key, previousEnd } = await makeUploadKey(
         deps,
         request,

@@ -16,7 +16,10 @@ const Bytes = Type.String({
   description:
     "A message in protobuf; the header SensorVersion says of which version, 1 where it says nothing",
 });
-const Note = Type.String({ description: "Of a webhook that holds nothing to store" });
+const Note = Type.String({
+  description: "Of a webhook that holds nothing to store",
+  examples: ["nothing to store"],
+});
 
 const Measurement = Type.Object(
   {
