@@ -15,7 +15,7 @@ const cookieAnswers: Readonly<Record<string, readonly number[]>> = {
   logIn: [201],
   beginLogin: [200],
   finishLogin: [201],
-  refreshSession: [201, 401],
+  refreshSession: [201, 401, 403],
   logOut: [204],
 };
 
