@@ -36,7 +36,11 @@ export const Key = Type.Object(
 export type Key = Static<typeof Key>;
 
 /** A key as it is shown once, to who made it. */
-export const CreatedKey = Type.Interface([Key], { key: Type.String() }, { title: "CreatedKey" });
+export const CreatedKey = Type.Interface(
+  [Key],
+  { key: Type.String({ examples: ["ents_pUZt0mAq8JxV3cWn5rKd9sGf1hLb7yE2oQi4uTzXwCv0aBc12D"] }) },
+  { title: "CreatedKey" },
+);
 
 /** A key to be made. */
 export const NewKey = Type.Object(

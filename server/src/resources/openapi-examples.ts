@@ -39,8 +39,8 @@ function completeOperation(operation: JsonObject): JsonObject {
 
 function completeParameter(parameter: JsonObject): JsonObject {
   const { schema, name } = parameter;
-  if (hasExample(parameter)) return parameter;
-  return { ...parameter, example: exampleOf(asObject(schema), String(name)) };
+  if (hasExample(parameter) || typeof name !== "string") return parameter;
+  return { ...parameter, example: exampleOf(asObject(schema), name) };
 }
 
 /** What may be null may be left out. */
@@ -113,8 +113,8 @@ function allows(schema: Json | undefined, value: Json): boolean {
 
 /** What a schema allows whatever its name: of texts and measured numbers there is nothing usual. */
 function usualValues({ enum: allowed, type, format }: JsonObject): readonly Json[] {
-  const usual = format === "date-time" ? ["2024-01-01T00:00:00Z"] : usualOfType[String(type)];
-  return [...asList(allowed), ...(usual ?? [])];
+  if (format === "date-time") return ["2024-01-01T00:00:00Z"];
+  return [...asList(allowed), ...(typeof type === "string" ? (usualOfType[type] ?? []) : [])];
 }
 
 const usualOfType: Readonly<Record<string, readonly Json[]>> = {

@@ -33,9 +33,9 @@ describe("GET /api/openapi.json", () => {
     const answers = Object.values(paths).flatMap((path) =>
       Object.values(path).flatMap(({ responses }) => Object.values(responses)),
     );
-    const headers = answers.flatMap(({ headers = {} }) => Object.entries(headers));
-    expect(headers.length).toBeGreaterThan(100);
-    for (const [name, header] of headers)
+    const described = answers.flatMap((answer) => Object.entries(answer.headers ?? {}));
+    expect(described.length).toBeGreaterThan(100);
+    for (const [name, header] of described)
       expect(header).toEqual({ $ref: `#/components/headers/${name}` });
     expect(Object.keys(components.headers)).toContain("Retry-After");
   });
