@@ -42,6 +42,11 @@ const table: Readonly<Record<string, Header>> = {
     examples: [5],
     isIn: (status) => status === 429 || status === 503,
   },
+  "WWW-Authenticate": {
+    description: "That a token is what lets one in; keys that scripts show stand in `X-API-Key`",
+    examples: ["Bearer"],
+    isIn: (status) => status === 401,
+  },
   Location: {
     description: "Where to ask how it goes",
     examples: ["/api/tasks/0192f0c1-7b4e-7cc0-8f0a-3d5e6f708192"],

@@ -56,7 +56,7 @@ export interface Problem {
  * Answers an error: a node in protobuf, within the bytes that it has room for; everyone else as
  * `application/problem+json`. What we do not know answers 500 and says nothing.
  *
- * Source: RFC 9457, and the two message formats of the hardware.
+ * Source: RFC 9457, RFC 9110 11.6.1, and the two message formats of the hardware.
  */
 export function answerError(
   error: unknown,
@@ -71,6 +71,7 @@ export function answerError(
   if (wait_s !== undefined) reply.header("Retry-After", wait_s);
   reply.code(problem.status);
   if (isNode(request)) return answerNode(error, request, reply);
+  if (problem.status === statuses.unauthenticated) reply.header("WWW-Authenticate", "Bearer");
   return reply
     .type("application/problem+json")
     .serializer(JSON.stringify)

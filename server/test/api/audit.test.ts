@@ -97,7 +97,8 @@ describe("GET /api/audit", () => {
   it("is for logged-in admins only", async () => {
     const admin = await newUser(api, { admin: true });
     const key = await newKey(api, admin, ["read", "manage", "upload"]);
-    expect((await as(api, undefined).get("/api/audit")).statusCode).toBe(401);
+    const toNobody = await as(api, undefined).get("/api/audit");
+    expect([toNobody.statusCode, toNobody.headers["www-authenticate"]]).toEqual([401, "Bearer"]);
     expect((await as(api, await newUser(api)).get("/api/audit")).statusCode).toBe(403);
     expect((await as(api, key).get("/api/audit")).statusCode).toBe(403);
   });
