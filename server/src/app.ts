@@ -13,7 +13,7 @@ import type { Others } from "./lib/others.ts";
 import { RunDirectory } from "./lib/run-directory.ts";
 import { systemClock } from "./lib/clock.ts";
 import { deadline, Late } from "./lib/deadline.ts";
-import { every } from "./lib/every.ts";
+import { every, type Repetition } from "./lib/every.ts";
 import { Journal } from "./lib/journal.ts";
 import type { Log } from "./lib/log.ts";
 import { openRedis } from "./lib/redis.ts";
@@ -94,13 +94,7 @@ export async function openApp(
   quarantine.start();
   const metrics = openMetrics(place.superior?.gather);
   metrics.addProcess();
-  metrics.beforeReading(() => {
-    const { quarantinedUploads, quarantinedBytes, evicted } = quarantine.stats();
-    metrics.quarantineUploads.set(quarantinedUploads);
-    metrics.quarantineBytes.set(quarantinedBytes);
-    metrics.quarantineEvicted.reset();
-    metrics.quarantineEvicted.inc(evicted);
-  });
+  countQuarantine(metrics, quarantine);
   const ingest = new Ingest(
     {
       db: database.writes,
@@ -138,31 +132,14 @@ export async function openApp(
     others: place.superior,
   });
   const closing = new Closing(server);
-  const sweeper = every(
-    sweepInterval_ms,
-    (signal) => sweepDeleted(database.db, signal),
-    (error) => logger.warn({ err: error }, "the readings of deleted cells stay for now"),
-  );
-  const forgetter = every(
-    forgetInterval_ms,
-    (signal) => forgetArrivals(database.db, arrivalLimits, signal),
-    (error) => logger.warn({ err: error }, "what is old stays in the log of arrivals for now"),
-  );
-  const lookout = every(
-    lookInterval_ms,
-    async () => {
-      await journal.look();
-      ingest.catchUp();
-    },
-    (error) => logger.warn({ err: error }, "the journal can't be looked at for now"),
-  );
+  const rounds = startRounds({ database, journal, ingest, log: logger });
   const close = async (linger_ms: number): Promise<void> => {
     try {
       await closing.close(linger_ms);
     } finally {
       redis?.disconnect();
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
-      const owners = [sweeper, forgetter, lookout, quarantine];
+      const owners = [...rounds, quarantine];
       await inTime(
         Promise.all([...owners.map((owner) => owner.stop()), ingest.close(), bell.close()]),
       );
@@ -182,6 +159,53 @@ export async function openApp(
     await close(0);
     throw toKnown(error, config);
   }
+}
+
+/** The metrics of the quarantine are as the keeper last saw it. */
+function countQuarantine(metrics: Metrics, keeper: QuarantineKeeper): void {
+  metrics.beforeReading(() => {
+    const { quarantinedUploads, quarantinedBytes, evicted } = keeper.stats();
+    metrics.quarantineUploads.set(quarantinedUploads);
+    metrics.quarantineBytes.set(quarantinedBytes);
+    metrics.quarantineEvicted.reset();
+    metrics.quarantineEvicted.inc(evicted);
+  });
+}
+
+interface RoundsDeps {
+  readonly database: AwaitedDatabase;
+  readonly journal: Journal;
+  readonly ingest: Ingest;
+  readonly log: Log;
+}
+
+/** What is done again and again, by each process: one skips what another is at. */
+function startRounds({ database, journal, ingest, log }: RoundsDeps): Repetition[] {
+  const round = (
+    interval_ms: number,
+    act: (signal: AbortSignal) => Promise<unknown>,
+    failure: string,
+  ) => every(interval_ms, act, (err) => log.warn({ err }, failure));
+  return [
+    round(
+      sweepInterval_ms,
+      (signal) => sweepDeleted(database.db, signal),
+      "the readings of deleted cells stay for now",
+    ),
+    round(
+      forgetInterval_ms,
+      (signal) => forgetArrivals(database.db, arrivalLimits, signal),
+      "what is old stays in the log of arrivals for now",
+    ),
+    round(
+      lookInterval_ms,
+      async () => {
+        await journal.look();
+        ingest.catchUp();
+      },
+      "the journal can't be looked at for now",
+    ),
+  ];
 }
 
 /** How the processes find each other that share a port, beside each other or in turn. */
