@@ -4,6 +4,7 @@ import { expectKept } from "../chaos/audit.ts";
 import { load, sumOf, surviveSuccession, untilMore, uploadDuring } from "../chaos/succession.ts";
 import { Product } from "../chaos/product.ts";
 import { Writers } from "../chaos/writers.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { connectTo, measurementsOf, waitUntil } from "../support/listen.ts";
 import { freePort } from "../support/free-port.ts";
 import { openChance } from "../support/random.ts";
@@ -90,7 +91,7 @@ describe("two processes", () => {
     expect(await product.stop()).toBe(0);
     stop.abort();
     await written;
-    expect(processes.filter((pid) => !isGone(pid))).toEqual([]);
+    expect(processes.filter(isAlive)).toEqual([]);
     const acknowledged = writers.ledger.freeze();
     await product.start();
     await expectKept(product, writers.ledger, acknowledged);
@@ -162,7 +163,7 @@ describe("two processes and who listens", () => {
     const before = await product.processes();
     await product.kill();
     await product.start();
-    await waitUntil(() => before.every(isGone));
+    await waitUntil(() => !before.some(isAlive));
     const { port } = new URL(product.url);
     const stranger = await Product.create(undefined, { WEB_CONCURRENCY: "2", PORT: port });
     await expect(stranger.launch()).rejects.toThrow(`port ${port} of 127.0.0.1 is taken`);
@@ -182,12 +183,4 @@ async function openStream(url: string) {
   void read().catch(() => {});
   await waitUntil(() => heard.includes("event: subscribed"));
   return { text: () => heard, close: () => over.abort() };
-}
-
-function isGone(pid: number): boolean {
-  try {
-    return !process.kill(pid, 0);
-  } catch {
-    return true;
-  }
 }

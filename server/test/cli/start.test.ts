@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { isAlive } from "../support/is-alive.ts";
 import { untilReady } from "../support/ready.ts";
 
 const bin = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
@@ -44,14 +45,6 @@ async function start() {
 async function postmasterOf(dataDir: string): Promise<number> {
   const file = await readFile(join(dataDir, "postgres/postmaster.pid"), "utf8").catch(() => "0");
   return Number.parseInt(file, 10);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 /** Uploads a voltage and a current; answers whether that was acknowledged. */
@@ -116,7 +109,6 @@ describe("ents-backend start", () => {
     child.kill("SIGINT");
     const [code] = (await once(child, "exit")) as [number | null];
     expect(code).toBe(0);
-    // Who adopts a dead process may take a moment to bury it.
-    await expect.poll(() => isAlive(postmaster)).toBe(false);
+    expect(isAlive(postmaster)).toBe(false);
   }, 30_000);
 });

@@ -10,6 +10,7 @@ import { newApiKey } from "../../src/auth/keys.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
 import { createCell } from "../../src/store/cells.ts";
 import { createUser } from "../../src/store/users.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { useDatabase } from "../support/database.ts";
 import { hasRedis, TestRedis } from "../support/redis.ts";
 
@@ -89,14 +90,6 @@ function workersOf({ pid }: ChildProcess): number[] {
     .map((line) => line.trim().split(/\s+/))
     .filter(([, parent, ...args]) => Number(parent) === pid && args.at(-1) === "work")
     .map(([child]) => Number(child));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 describe("ents-backend start", () => {
