@@ -121,7 +121,8 @@ export class Load {
   #pump(): void {
     const now = performance.now();
     for (let due = this.#nextDue(now); due < this.#end && due <= now; due = this.#nextDue(now)) {
-      const nth = this.#idle.pop();
+      // In turn: one that is never used is taken for one that never will be.
+      const nth = this.#idle.shift();
       if (nth === undefined) return;
       const request = this.#source.next(nth);
       if (!request) this.#end = now;
