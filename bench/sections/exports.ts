@@ -113,13 +113,15 @@ function compare(
 async function measureUploads(
   { port, databaseUrl, createCells }: Backend,
   { cells }: Readings,
-  { quick }: Settings,
+  { quick, note }: Settings,
 ): Promise<Line[]> {
   const nodes = await createCells(8);
   const upload = async () => {
     const source = { kind: "live", cells: nodes, firstTs: freshInstants() } as const;
-    const load = { port, connections: 8, rate: 200, duration_s: quick ? 5 : 20, source };
-    return (await runLoad(load)).latency_ms.p99;
+    const load = { port, connections: 8, rate: 200, duration_s: quick ? 5 : 10, source };
+    const { p99 } = (await runLoad(load)).latency_ms;
+    note(`  200 uploads/s: p99 ${round(p99)} ms`);
+    return p99;
   };
   await upload();
   const p99 = await withExporter(databaseUrl, async ({ run }) => {
