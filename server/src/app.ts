@@ -18,7 +18,7 @@ import { Journal } from "./lib/journal.ts";
 import type { Log } from "./lib/log.ts";
 import { openRedis } from "./lib/redis.ts";
 import { readOrCreateSecret } from "./lib/secret-file.ts";
-import { toKnown } from "./processes/door.ts";
+import { toKnown } from "./processes/bound-port.ts";
 import { Closing } from "./resources/closing.ts";
 import type { ServerDeps } from "./resources/deps.ts";
 import { identifySender } from "./resources/sender.ts";
@@ -60,7 +60,7 @@ export interface Place {
   /** The port that it may share with others, where it is bound to it already. */
   readonly port?: number;
   /** The other processes of this server, and what all of them count. Undefined: this one is alone. */
-  readonly superior?: Others & { readonly gather: Gather };
+  readonly parent?: Others & { readonly gather: Gather };
 }
 
 interface BoundPlace {
@@ -92,7 +92,7 @@ export async function openApp(
     max_bytes: config.quarantineMax_bytes,
   });
   quarantine.start();
-  const metrics = openMetrics(place.superior?.gather);
+  const metrics = openMetrics(place.parent?.gather);
   metrics.addProcess();
   countQuarantine(metrics, quarantine);
   const ingest = new Ingest(
@@ -129,7 +129,7 @@ export async function openApp(
     bell,
     kinds: openKinds({ ...database, clock: systemClock }),
     neighbours: await findNeighbours(config.dataDir, place.port),
-    others: place.superior,
+    others: place.parent,
   });
   const closing = new Closing(server);
   const rounds = startRounds({ database, journal, ingest, log: logger });

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
-import { doorFd } from "../processes/server-process.ts";
-import { Superior } from "../processes/superior.ts";
+import { portFd } from "../processes/server-process.ts";
+import { Parent } from "../processes/parent.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { lingerOf } from "./linger.ts";
@@ -14,18 +14,18 @@ export const serveCommand = new Command("serve")
   .action(async (port: number) => {
     boundYoungGeneration();
     const config = loadConfig();
-    const superior = new Superior();
+    const parent = new Parent();
     // Of someone who is gone, another one will be the successor.
-    const stopped = Promise.race([stopSignal(), superior.gone()]);
+    const stopped = Promise.race([stopSignal(), parent.gone()]);
     const { openApp } = await import("../app.ts");
-    const place = { listen: { fd: doorFd }, port, superior };
+    const place = { listen: { fd: portFd }, port, parent };
     const app = await openApp(config, openLogger(config.logLevel), place);
-    superior.report(app.metrics);
-    await superior.tell({ is: "serving" });
+    parent.report(app.metrics);
+    await parent.tell({ is: "serving" });
     const example = await Promise.race([app.example, stopped]);
-    if (typeof example === "object") await superior.tell({ is: "example", example });
+    if (typeof example === "object") await parent.tell({ is: "example", example });
     const signal = await stopped;
     await app.close(lingerOf(signal));
-    await superior.leave();
+    await parent.leave();
     process.exit();
   });

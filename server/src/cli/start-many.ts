@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { currentEnvironment, givenEnvironment, loadConfig, type Config } from "../config.ts";
 import { KnownError } from "../lib/errors.ts";
 import { Turns } from "../lib/turns.ts";
-import { openDoor } from "../processes/door.ts";
+import { bindPort } from "../processes/bound-port.ts";
 import { Servers } from "../processes/servers.ts";
 import { WorkerProcess } from "../tasks/worker-process.ts";
 import type { Running } from "./start.ts";
@@ -14,7 +14,7 @@ export function mayReload(): boolean {
 
 /** A server of several processes, which are begun, watched and replaced by this one; it does nothing else. */
 export async function startMany(config: Config, log: Logger): Promise<Running> {
-  const { socket, port } = await openDoor(config);
+  const { socket, port } = await bindPort(config);
   const servers = new Servers({ log, env: givenEnvironment, fd: socket.fd(), port });
   await servers.start(config.processes);
   const turns = new Turns();

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
 import { loadConfig, type Config } from "../config.ts";
-import { hasDoors, openDoor } from "../processes/door.ts";
+import { canBindAlone, bindPort } from "../processes/bound-port.ts";
 import type { Example } from "../store/demo.ts";
 import { WorkerProcess } from "../tasks/worker-process.ts";
 import { lingerOf } from "./linger.ts";
@@ -25,7 +25,7 @@ export const startCommand = new Command("start")
     boundYoungGeneration();
     const config = loadConfig();
     const log = openLogger(config.logLevel);
-    const isMany = config.processes > 1 && hasDoors;
+    const isMany = config.processes > 1 && canBindAlone;
     // Listened for from the start: what is half open by then is closed in order too.
     const stopped = stopSignal(isMany && mayReload() ? ["SIGINT", "SIGTERM"] : undefined);
     const server = await (isMany ? startMany : startAlone)(config, log);
@@ -42,10 +42,10 @@ export const startCommand = new Command("start")
 
 /** One process that does all but the tasks. */
 async function startAlone(config: Config, log: Logger): Promise<Running> {
-  const door = hasDoors ? await openDoor(config) : undefined;
+  const bound = canBindAlone ? await bindPort(config) : undefined;
   // The other commands would wait for all of it to be loaded.
   const { openApp } = await import("../app.ts");
-  const place = door ? { listen: { handle: door.socket }, port: door.port } : { listen: config };
+  const place = bound ? { listen: { handle: bound.socket }, port: bound.port } : { listen: config };
   const app = await openApp(config, log, place);
   const worker = new WorkerProcess(log);
   if (config.worker) worker.start();

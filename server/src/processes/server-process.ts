@@ -4,8 +4,8 @@ import { deadline } from "../lib/deadline.ts";
 import { isTold, type Asked, type Told } from "./messages.ts";
 
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
-/** Where a process that is begun finds the door. */
-export const doorFd = 4;
+/** Where a process that is begun finds the bound port. */
+export const portFd = 4;
 const longestStop_ms = 20_000;
 
 /** How a process came to its end. */
@@ -16,7 +16,7 @@ export interface End {
 }
 
 export interface Beginning {
-  /** File descriptor of the door. */
+  /** File descriptor of the bound port. */
   readonly fd: number;
   readonly port: number;
   readonly env: NodeJS.ProcessEnv;

@@ -26,7 +26,7 @@ const begun_ms = 60_000;
 const mostFailures = 8;
 const measuring_ms = 2000;
 
-/** Processes that serve at one door: each that dies is followed by another one. */
+/** Processes that serve at one port: each that dies is followed by another one. */
 export class Servers {
   readonly #options: ServersOptions;
   readonly #serving = new Set<ServerProcess>();

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { OnlyKey } from "@ents-backend/schemas/key";
-import { Type } from "typebox";
 import { requireUser, scopes } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { listApiKeys, type ApiKey } from "../store/api-keys.ts";
+import { Done } from "./done.ts";
 import { forUsers } from "./for-whom.ts";
 import { forgetKey, makeKey, type KeyDeps } from "./keys.ts";
 
@@ -63,7 +63,7 @@ export const apiKey: FastifyPluginAsyncTypebox<{ deps: KeyDeps }> = async (app, 
         summary: "Deletes the key named default",
         security: forUsers,
         problems: ["not_found"],
-        response: { 200: Type.Object({ message: Type.String() }) },
+        response: { 200: Done },
       },
     },
     async (request) => {

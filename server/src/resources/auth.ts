@@ -9,6 +9,7 @@ import { LoginThrottle } from "../auth/throttle.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { findSessionOf, refreshSession, revokeSession, type Session } from "../store/sessions.ts";
 import { recordDeed } from "../store/audit.ts";
+import { Done } from "./done.ts";
 import { actorOf, findCaller } from "./caller.ts";
 import { defineCookie, useCookies, type Cookie } from "./cookies.ts";
 import type { ServerDeps } from "./deps.ts";
@@ -132,7 +133,7 @@ export const auth: FastifyPluginAsyncTypebox<{ deps: AuthResourceDeps }> = async
         summary: "Changes one's password, and ends all other sessions",
         security: forUsers,
         body: PasswordChange,
-        response: { 200: Type.Object({ message: Type.String() }) },
+        response: { 200: Done },
       },
       config: { login: true },
     },

@@ -6,6 +6,7 @@ import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import { addCellTag, removeCellTag, setCellTags } from "../store/cell-tags.ts";
 import { getTag, listTags } from "../store/tags.ts";
+import { Done } from "./done.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
@@ -19,7 +20,6 @@ const TagIds = Type.Object(
   { tag_ids: Type.Array(TagId, { maxItems: 100 }) },
   { title: "TagIds", examples: [{ tag_ids: [1] }] },
 );
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 /** `/cell/{id}/tags`: readers see a cell's tags, editors change them. */
 export const cellTags: FastifyPluginAsyncTypebox<{

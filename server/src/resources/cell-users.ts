@@ -10,6 +10,7 @@ import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import * as members from "../store/members.ts";
 import { getKnownUsers, getUserByEmail, type User } from "../store/users.ts";
+import { Done } from "./done.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
@@ -18,7 +19,6 @@ import { CellParameter } from "./query.ts";
 const params = Type.Object({ cell: CellParameter });
 const both = Type.Object({ cell: CellParameter, user: UserId });
 const Members = Type.Array(Member);
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const SharedWith = Type.Object(
   { message: Type.String(), user: OtherUser },
   { title: "SharedWith" },

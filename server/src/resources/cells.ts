@@ -11,6 +11,7 @@ import { getListedCell, listCells } from "../store/cell-list.ts";
 import { setCellTags } from "../store/cell-tags.ts";
 import { createCell, deleteCell, updateCell, type CellChanges as Row } from "../store/cells.ts";
 import { listSensors } from "../timeseries/sensors.ts";
+import { Done } from "./done.ts";
 import { cellDeed } from "./cell-deed.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
@@ -28,7 +29,6 @@ const CellsQuery = Type.Object({
     Type.String({ description: "numbers of tags: any of them", maxLength: 1000 }),
   ),
 });
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const Created = Type.Object(
   { message: Type.String(), id: CellId, name: Type.String() },
   { title: "CreatedCell" },

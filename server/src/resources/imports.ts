@@ -10,6 +10,7 @@ import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
+import { Done } from "./done.ts";
 import { forPeople } from "./for-whom.ts";
 import { formLimits, takeUpload } from "./import-upload.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
@@ -26,7 +27,6 @@ const Sent = Type.Object({
   file: Type.Array(Type.String({ format: "binary" }), { minItems: 1 }),
   ...ImportFields.properties,
 });
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
 
 /** `/imports`: files are sent and looked at, and then imported. Everyone sees their own. */

@@ -10,6 +10,7 @@ import { defineError } from "../lib/errors.ts";
 import { parseTime } from "../lib/time.ts";
 import { createApiKey, deleteApiKey, listApiKeys, type ApiKey } from "../store/api-keys.ts";
 import { recordDeed } from "../store/audit.ts";
+import { Done } from "./done.ts";
 import { actorOf } from "./caller.ts";
 import { forUsers } from "./for-whom.ts";
 
@@ -88,7 +89,7 @@ export const keys: FastifyPluginAsyncTypebox<{ deps: KeyDeps }> = async (app, { 
         summary: "Ends a key at once",
         security: forUsers,
         params: KeyParams,
-        response: { 200: Type.Object({ message: Type.String() }) },
+        response: { 200: Done },
       },
     },
     async (request) => {

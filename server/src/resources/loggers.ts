@@ -20,6 +20,7 @@ import {
   type Logger as Row,
 } from "../store/loggers.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
+import { Done } from "./done.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
 import { loggerDeed, makeLogger, readStatus } from "./make-logger.ts";
@@ -43,7 +44,6 @@ const OneLogger = Type.Interface(
   { ttn_status: Type.Optional(TtnStatus) },
   { title: "OneLogger" },
 );
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const Created = Type.Object(
   {
     message: Type.String(),

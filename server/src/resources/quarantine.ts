@@ -22,6 +22,7 @@ import {
   listQuarantinedIds,
   uploadNotFound,
 } from "../store/quarantine-list.ts";
+import { Done } from "./done.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
@@ -40,7 +41,6 @@ const UploadsQuery = pageQuery({
     Type.String({ description: "received then or later: RFC 1123, ISO 8601 or Unix seconds" }),
   ),
 });
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 /** Uploads that one call replays at most, and for how long it goes on. */
 const mostReplays = 500;

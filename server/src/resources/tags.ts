@@ -19,6 +19,7 @@ import {
   updateTag,
   type Tag as Row,
 } from "../store/tags.ts";
+import { Done } from "./done.ts";
 import { actorOf } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
@@ -33,7 +34,6 @@ export const TagParameter = Type.Number({
 });
 
 const params = Type.Object({ tag: TagParameter });
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 const DoneTo = Type.Object({ message: Type.String(), tag: Tag }, { title: "DoneToTag" });
 const TagsQuery = Type.Object({
   // Where it is empty, it isn't given.

@@ -18,6 +18,7 @@ import {
 import { tryRing } from "../tasks/bell.ts";
 import { findKind, type Kind } from "../tasks/kind.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
+import { Done } from "./done.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange } from "./page.ts";
@@ -29,7 +30,6 @@ const TasksQuery = pageQuery({
   state: Type.Optional(TaskState),
   kind: Type.Optional(Type.String({ maxLength: 50 })),
 });
-const Done = Type.Object({ message: Type.String() }, { title: "Done" });
 
 const invalidParams = defineError("invalid", "invalid_params", "{problem}");
 

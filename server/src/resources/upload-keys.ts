@@ -8,6 +8,7 @@ import { transact } from "../db/transact.ts";
 import { newUploadKey } from "../auth/keys.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
+import { Done } from "./done.ts";
 import { actorOf } from "./caller.ts";
 import { openDoor, type DoorDeps } from "./door.ts";
 import { forPeople } from "./for-whom.ts";
@@ -69,7 +70,7 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
         summary: "Ends a logger's upload keys",
         security: forPeople,
         params: LoggerParams,
-        response: { 200: Type.Object({ message: Type.String() }) },
+        response: { 200: Done },
       },
     },
     async (request) => {

@@ -12,7 +12,7 @@ const notes_ms = 100;
 const patience_ms = 4000;
 
 /** The process that began this one, seen from here. */
-export class Superior implements Others {
+export class Parent implements Others {
   readonly #waiting: Waiting[] = [];
   readonly #notes = new Notes();
   readonly #listeners: ((note: Note) => void)[] = [];

@@ -14,27 +14,27 @@ const hostUnusable = defineError(
   "port {port} of {host} can't be listened at ({reason}): set HOST or PORT to another one",
 );
 
-export interface DoorOptions {
+export interface PortOptions {
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
 }
 
 /** What a server listens at, before it does: processes that are given its file descriptor accept from one queue. */
-export interface Door {
+export interface BoundPort {
   readonly socket: BoundSocket;
   readonly port: number;
 }
 
 /** Whether this Node.js can bind a port and leave it to others to listen. */
-export const hasDoors = Reflect.has(net, "BoundSocket");
+export const canBindAlone = Reflect.has(net, "BoundSocket");
 
 /**
  * Takes the port. It may be shared only with a server of the same data directory, which this one is to succeed.
  *
  * @throws KnownError when someone else has it, or there is no such address
  */
-export async function openDoor({ host, port, dataDir }: DoorOptions): Promise<Door> {
+export async function bindPort({ host, port, dataDir }: PortOptions): Promise<BoundPort> {
   const run = await RunDirectory.open(dataDir);
   try {
     const { address } = await lookup(host, { order: "ipv4first" });
@@ -50,7 +50,7 @@ export async function openDoor({ host, port, dataDir }: DoorOptions): Promise<Do
 }
 
 /** Says what is wrong with where a server is to listen; other errors stay as they are. */
-export function toKnown(error: unknown, place: Omit<DoorOptions, "dataDir">): unknown {
+export function toKnown(error: unknown, place: Omit<PortOptions, "dataDir">): unknown {
   if (!(error instanceof Error && "code" in error && "syscall" in error)) return error;
   if (error.code === "EADDRINUSE") return portTaken(place);
   return hostUnusable({ ...place, reason: String(error.code) });
