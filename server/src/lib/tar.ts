@@ -54,7 +54,7 @@ export function toTar({ name, body }: TarFile, changedAt: number): Buffer {
     put(field, octal(value, fields[field][1] - 1));
   put("type", "0");
   put("magic", magic);
-  put("checksum", `${octal(checksumOf(header), 6)}\0 `);
+  put("checksum", checksumText(header));
   return Buffer.concat([header, body, zeros.subarray(0, paddingOf(body.length))]);
 }
 
@@ -89,9 +89,7 @@ function parseHeader(header: Buffer): { name: string; size: number } {
     return header.toString("latin1", start, start + length);
   };
   const isHeader =
-    get("magic") === magic &&
-    get("type") === "0" &&
-    Number.parseInt(get("checksum"), 8) === checksumOf(header);
+    get("magic") === magic && get("type") === "0" && get("checksum") === checksumText(header);
   const name = /^([\w.-]+(?:\/[\w.-]+)?)\0+$/.exec(get("name"))?.[1];
   const size = /^[0-7]{11}\0$/.test(get("size")) ? Number.parseInt(get("size"), 8) : NaN;
   if (!isHeader || name === undefined || Number.isNaN(size))
@@ -99,11 +97,11 @@ function parseHeader(header: Buffer): { name: string; size: number } {
   return { name, size };
 }
 
-/** The sum of a header's bytes, its own field taken as blanks. */
-function checksumOf(header: Buffer): number {
+/** The sum of a header's bytes, its own field taken as blanks, as it stands in that field. */
+function checksumText(header: Buffer): string {
   const [start, length] = fields.checksum;
   const own = header.subarray(start, start + length);
-  return sum(header) - sum(own) + length * " ".charCodeAt(0);
+  return `${octal(sum(header) - sum(own) + length * " ".charCodeAt(0), 6)}\0 `;
 }
 
 function sum(bytes: Buffer): number {
