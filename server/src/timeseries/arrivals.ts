@@ -90,7 +90,7 @@ export async function findNews(
  * What was stored in some cells behind a place in the log, as far as one part goes.
  *
  * @param upTo where the part ends at the latest; undefined: at the end of the log
- * @param limit readings at most; those of one message are all there, or none of them
+ * @param limit readings at most, but for those of one message; these are all there, or none of them
  * @throws KnownError when the log no longer reaches back as far, or is another one
  */
 export async function listArrivals(
@@ -138,8 +138,9 @@ export async function listArrivals(
       ) as numbered
       where (xid, id, nth) > (${after.xid}::text::xid8, ${after.id}, ${after.nth})
         ${upTo ? sql`and (xid, id, nth) <= (${upTo.xid}::text::xid8, ${upTo.id}, ${upTo.nth})` : sql``}
-      order by xid, id, nth, at
-      limit ${limit + 1}
+      order by xid, id, nth
+      -- The last message may be longer than what is asked for.
+      fetch first ${sql.lit(limit + 1)} rows with ties
     )
     select head.*,
       (select count(*) < ${most.rows} and count(*) = coalesce(max(rows), 0) from step) as "isLast",
@@ -151,7 +152,7 @@ export async function listArrivals(
   const { log, horizon, isLast, last } = check(rows[0]!);
   const found = rows.flatMap((row) => (isFound(row) ? [toReading(row, log)] : []));
   if (found.length > limit) {
-    const readings = wholeMessages(found);
+    const readings = withoutLastMessage(found);
     return { readings, next: readings.at(-1)!.place, isWhole: false };
   }
   const end = upTo ?? { log, xid: Math.max(horizon, after.xid), id: 0, nth: 0 };
@@ -212,11 +213,11 @@ function toReading({ xid, id, nth, message, ...reading }: Found, log: number): A
   };
 }
 
-/** Without the last message, of which there may be more: it comes next, whole. */
-function wholeMessages(readings: readonly ArrivedReading[]): readonly ArrivedReading[] {
+/** The last message comes next, unless it is all there is. */
+function withoutLastMessage(readings: readonly ArrivedReading[]): readonly ArrivedReading[] {
   const { place: last } = readings.at(-1)!;
-  const whole = readings.filter(({ place }) => comparePlaces(place, last) < 0);
-  return whole.length > 0 ? whole : readings;
+  const others = readings.filter(({ place }) => comparePlaces(place, last) < 0);
+  return others.length > 0 ? others : readings;
 }
 
 function behind(log: number, [xid, id]: readonly [number, number]): Place {

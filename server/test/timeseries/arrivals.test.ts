@@ -120,6 +120,21 @@ describe("the log of what was stored", () => {
     await fc.assert(fc.asyncProperty(fc.array(act, { maxLength: 20 }), run), { numRuns: 40 });
   });
 
+  it("has a message whole, also one that is longer than what is asked for", async () => {
+    const { db } = database;
+    const cellId = await newCell(database);
+    const start = await findLogEnd(db);
+    const message = { hasFraction: false };
+    await writeReadings(
+      db,
+      [1, 2, 3].map((ts) => reading(cellId, ts, { message })),
+    );
+    const all = await readAll(db, start, [cellId]);
+    expect(all).toHaveLength(3);
+    const part = await listArrivals(db, { after: start, cellIds: [cellId], limit: 1 });
+    expect(part.readings).toEqual(all);
+  });
+
   it("holds each reading once that is stored, power and all, whatever is repeated, and by its message", async () => {
     const { db } = database;
     const draft = fc.record({
