@@ -65,6 +65,17 @@ export interface RollupTable {
   sensor_id: number;
 }
 
+export interface RollupDeltaTable {
+  id: Generated<number>;
+  sensor_ids: number[];
+  hours: number[];
+  readings: number[];
+  counts: number[];
+  sums: number[];
+  mins: (number | null)[];
+  maxs: (number | null)[];
+}
+
 export interface DirectoryTable {
   version: number;
 }
@@ -285,6 +296,7 @@ export interface Tables {
   reading_conflict: ConflictTable;
   rollup_hour: RollupTable;
   rollup_day: RollupTable;
+  rollup_delta: RollupDeltaTable;
   directory: DirectoryTable;
   arrival: ArrivalTable;
   arrival_log: ArrivalLogTable;

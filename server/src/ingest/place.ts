@@ -95,7 +95,7 @@ export class Placer {
   }
 
   #learn() {
-    return { memory: new Memory(this.#deps.db), writer: new Writer(this.#deps.db) };
+    return { memory: new Memory(this.#deps.db), writer: new Writer(this.#deps.db, this.#deps.log) };
   }
 
   async #placeTogether(arrived: readonly Arrived[], tries: number): Promise<Settled<Written>[]> {

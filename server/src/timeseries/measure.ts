@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { hour_s, type Range } from "./resample.ts";
+import { selectDeltasIn } from "./rollup-deltas.ts";
 import { planSpans, type Span } from "./spans.ts";
 
 /** What there is of a sensor in a range. */
@@ -32,10 +33,14 @@ export async function measure(
   const { rows } = await sql<Measured>`
     select sensor.id as "sensorId", extract(epoch from first.ts)::float8 as first,
       extract(epoch from last.ts)::float8 as last,
-      (${countIn("rollup_hour", hour)} + ${countIn("rollup_day", day)})::float8 as readings
+      (${countIn("rollup_hour", hour)} + ${countIn("rollup_day", day)} + coalesce(fresh.readings, 0))::float8 as readings
     from unnest(${ids}::int[]) with ordinality as sensor (id, at)
     left join lateral (select ts from reading where ${within} order by ts limit 1) as first on true
     left join lateral (select ts from reading where ${within} order by ts desc limit 1) as last on true
+    left join (
+      select sensor_id, sum(readings) as readings
+      from (${selectDeltasIn(ids, [...hour, ...day])}) as delta group by sensor_id
+    ) as fresh on fresh.sensor_id = sensor.id
     order by at`.execute(db);
   return rows;
 }

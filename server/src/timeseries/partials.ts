@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from "kysely";
 import { formatIso } from "../lib/time.ts";
 import { isOfHours } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
+import { selectDeltasIn } from "./rollup-deltas.ts";
 import { planSpans, type Span, type SpanPlan } from "./spans.ts";
 
 /** What is put together: readings and rollups, each with the bucket that it is part of. */
@@ -35,10 +36,15 @@ export function selectPartials(
   const rollup = (name: "rollup_hour" | "rollup_day", spans: readonly Span[]) => sql`
     select sensor_id, ${bucket(sql`bucket`)}, count, sum, min, max
     from ${rowsIn(name, "bucket", "sensor_id, bucket, count, sum, min, max", ids, spans)}`;
+  const rolledUp = [...plan.hour, ...plan.day];
+  const deltas = sql`
+    select sensor_id, ${bucket(sql`hour`)}, count, sum, min, max
+    from (${selectDeltasIn(ids, rolledUp)}) as part`;
   const sources = [
     readings,
     ...(plan.hour.length > 0 ? [rollup("rollup_hour", plan.hour)] : []),
     ...(plan.day.length > 0 ? [rollup("rollup_day", plan.day)] : []),
+    ...(rolledUp.length > 0 ? [deltas] : []),
   ];
   return sql.join(sources, sql` union all `);
 }

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { transact } from "../db/transact.ts";
+import { retryCollisions } from "../db/transact.ts";
+import { foldRollups, selectDeltas } from "./rollup-deltas.ts";
 import type { Sensor } from "./sensors.ts";
 
 /** A rollup, by what its buckets are. */
@@ -40,59 +41,52 @@ export async function checkRollup(db: Db, sensorId: number, unit: RollupUnit): P
 /**
  * Makes the differing buckets of a sensor's rollup anew, beside uploads and without a lock that they would wait for.
  *
- * It is exact all the same: a bucket is put right only if its row is still what it was when its readings were counted.
- * An upload that was counted in neither adds to the row that it finds; one that changed the row meanwhile is found
- * out by that, and the bucket is looked at again.
+ * It is exact all the same: rollups change by folding alone, which waits; and of one moment, with nothing left to fold,
+ * they must be what the readings of that moment come to. What is stored meanwhile is folded later.
  *
  * @returns how many buckets were made anew
  */
 export async function rebuildRollup(db: Db, sensorId: number, unit: RollupUnit): Promise<number> {
-  let mended = 0;
-  for (;;) {
-    const round = await transact(db, (transaction) => mend(transaction, sensorId, unit));
-    mended += round.mended;
-    if (round.mended === round.differing) return mended;
-  }
+  return await retryCollisions(() =>
+    db
+      .transaction()
+      .setIsolationLevel("repeatable read")
+      .execute(async (transaction) => {
+        // The moment is that of the first statement after this one, which asks for nothing but the lock.
+        await sql`lock table rollup_delta in share update exclusive mode`.execute(transaction);
+        await foldRollups(transaction);
+        return await mend(transaction, sensorId, unit);
+      }),
+  );
 }
 
-/** One attempt: how many buckets differ, and how many of them nothing came in between for. */
-async function mend(
-  db: Db,
-  sensorId: number,
-  unit: RollupUnit,
-): Promise<{ differing: number; mended: number }> {
+async function mend(db: Db, sensorId: number, unit: RollupUnit): Promise<number> {
   const table = sql.table(tables[unit]);
-  const isAsCompared = sql`target.sensor_id = ${sensorId} and target.bucket = differing.bucket
-    and (target.count, target.readings, target.sum, target.min, target.max)
-      is not distinct from (kept_count, kept_readings, kept_sum, kept_min, kept_max)`;
-  const { rows } = await sql<{ differing: number; mended: number }>`
+  const { rows } = await sql<{ mended: number }>`
     with ${compared(sensorId, unit)},
     differing as materialized (select * from compared where differs),
     updated as (
       update ${table} as target
       set count = differing.count, readings = differing.readings, sum = differing.sum,
         min = differing.min, max = differing.max
-      from differing where differing.readings is not null and ${isAsCompared}
-      returning 1
+      from differing
+      where differing.readings is not null and target.sensor_id = ${sensorId} and target.bucket = differing.bucket
     ), inserted as (
       insert into ${table} (sensor_id, bucket, count, readings, sum, min, max)
       select ${sensorId}::int, bucket, count, readings, sum, min, max
       from differing where kept_readings is null order by bucket
-      on conflict do nothing
-      returning 1
     ), deleted as (
       delete from ${table} as target using differing
-      where differing.readings is null and ${isAsCompared}
-      returning 1
+      where differing.readings is null and target.sensor_id = ${sensorId} and target.bucket = differing.bucket
     )
-    select (select count(*) from differing)::int as differing,
-      ((select count(*) from updated) + (select count(*) from inserted) + (select count(*) from deleted))::int as mended`.execute(
-    db,
-  );
-  return rows[0]!;
+    select count(*)::int as mended from differing`.execute(db);
+  return rows[0]!.mended;
 }
 
-/** A table `compared`: each bucket of a sensor by its readings, by its rollup (kept_…), and whether they differ. */
+/**
+ * A table `compared`: each bucket of a sensor by its readings, by its rollup and what is to be folded into it (kept_…),
+ * and whether they differ.
+ */
 function compared(sensorId: number, unit: RollupUnit): RawBuilder<unknown> {
   return sql`raw as (
       select date_trunc(${unit}, ts, 'UTC') as bucket,
@@ -102,8 +96,15 @@ function compared(sensorId: number, unit: RollupUnit): RawBuilder<unknown> {
         coalesce(sum(abs(value)) filter (where abs(value) < 1e150), 0) as size
       from reading where sensor_id = ${sensorId} group by 1
     ), kept as (
-      select bucket, count as kept_count, readings as kept_readings, sum as kept_sum, min as kept_min, max as kept_max
-      from ${sql.table(tables[unit])} where sensor_id = ${sensorId}
+      select bucket, sum(count)::int as kept_count, sum(readings)::int as kept_readings, sum(sum) as kept_sum,
+        min(min) as kept_min, max(max) as kept_max
+      from (
+        select bucket, count, readings, sum, min, max from ${sql.table(tables[unit])} where sensor_id = ${sensorId}
+        union all
+        select date_trunc(${unit}, hour, 'UTC'), count, readings, sum, min, max
+        from (${selectDeltas(sql`array[${sensorId}::int]`)}) as delta
+      ) as part
+      group by bucket
     ), compared as (
       select *, (
           count = kept_count and readings = kept_readings and abs(sum - kept_sum) <= 1e-9 * greatest(size, 1e-200)

@@ -10,12 +10,16 @@ export class StaleDirectory extends Error {
   override readonly name = "StaleDirectory";
 }
 
-const hour_s = 3600;
-const day_s = 24 * hour_s;
+/** What the statement says of the log of what rollups have to learn: whether it is time to fold it into them. */
+interface Told {
+  readonly stale: boolean | null;
+  readonly fold_due: boolean | null;
+}
 
 /**
  * Stores readings that are all new, of which no half of a power is alone, in one statement.
  *
+ * @returns whether it is time to fold what was stored into the rollups
  * @throws StaleDirectory
  * @throws what `isDuplicate` knows, with nothing stored, when one of them is not new
  */
@@ -23,43 +27,46 @@ export async function addReadings(
   db: Db,
   version: number | undefined,
   { rows, instants, sightings }: Batch,
-): Promise<void> {
+): Promise<boolean> {
   const all = [...rows, ...instants.flatMap(powerOf)].sort(
     (a, b) => a.sensorId - b.sensorId || a.ts - b.ts,
   );
-  const { rows: answers } = await sql<{ stale: boolean }>`
-    select stale from add_readings(${version ?? null}, ${columnsOf(all)},
-      ${sumsOf(sumUp(all, hour_s))}, ${sumsOf(sumUp(all, day_s))}, ${sightingsOf(sightings)}, ${messagesOf(all)})`.execute(
-    db,
-  );
-  checkFresh(answers[0]!);
+  const { rows: answers } = await sql<Told>`
+    select stale, fold_due from add_readings(${version ?? null}, ${columnsOf(all)},
+      ${sumsOf(sumUp(all))}, ${sightingsOf(sightings)}, ${messagesOf(all)})`.execute(db);
+  return checkFresh(answers[0]!).foldDue;
 }
 
 /**
  * Stores readings whatever is there, in one statement.
  *
- * @returns which of the rows were there, and which of them with another value: their places, from 1
+ * @returns which of the rows were there, and which of them with another value: their places, from 1; and whether it is
+ *   time to fold
  * @throws StaleDirectory
  */
 export async function storeReadings(
   db: Db,
   version: number | undefined,
   { rows, instants, sightings }: Batch,
-): Promise<{ readonly old: number[]; readonly conflicting: number[] }> {
+): Promise<{
+  readonly old: number[];
+  readonly conflicting: number[];
+  readonly foldDue: boolean;
+}> {
   const lone = instants.filter(({ voltage, current }) => !voltage || !current);
   const { v, i } = powerStreams;
-  const { rows: answers } = await sql<{ stale: boolean; old: number[]; conflicting: number[] }>`
-    select stale, old, conflicting from store_readings(${version ?? null}, ${columnsOf(rows)},
+  const { rows: answers } = await sql<Told & { old: number[]; conflicting: number[] }>`
+    select stale, fold_due, old, conflicting from store_readings(${version ?? null}, ${columnsOf(rows)},
       ${int4s(instants, ({ powerId }) => powerId)}, ${float8s(instants, ({ ts }) => ts)},
       ${int4s(instants, ({ voltageId }) => voltageId)}, ${int4s(instants, ({ currentId }) => currentId)},
       ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${int4s(lone, ({ powerId }) => powerId)},
       ${sightingsOf(sightings)}, ${messagesOf(rows)})`.execute(db);
-  checkFresh(answers[0]!);
-  return answers[0]!;
+  return checkFresh(answers[0]!);
 }
 
-function checkFresh({ stale }: { readonly stale: boolean | null }): void {
-  if (stale) throw new StaleDirectory("the directory has changed");
+function checkFresh<Answer extends Told>(answer: Answer): Answer & { readonly foldDue: boolean } {
+  if (answer.stale) throw new StaleDirectory("the directory has changed");
+  return { ...answer, foldDue: answer.fold_due ?? false };
 }
 
 function columnsOf(rows: readonly Row[]) {
@@ -75,7 +82,7 @@ function columnsOf(rows: readonly Row[]) {
 function sumsOf(sums: readonly Sum[]) {
   return sql.join([
     int4s(sums, ({ sensorId }) => sensorId),
-    float8s(sums, ({ bucket }) => bucket),
+    float8s(sums, ({ hour }) => hour),
     int4s(sums, ({ count }) => count),
     int4s(sums, ({ numbers }) => numbers),
     float8s(sums, ({ sum }) => sum),

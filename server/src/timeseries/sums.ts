@@ -1,10 +1,11 @@
 import type { PowerInstant, Row } from "./batch.ts";
+import { hour_s } from "./resample.ts";
 
-/** What some readings add to one bucket of a rollup. */
+/** What some readings of one hour, in UTC, add to rollups. */
 export interface Sum {
   readonly sensorId: number;
   /** Its start, in Unix seconds. */
-  readonly bucket: number;
+  readonly hour: number;
   /** All of them, those without a value included. */
   readonly count: number;
   /** Those that the following are of: numbers that a sum can hold. */
@@ -17,14 +18,14 @@ export interface Sum {
 /** Larger values, which only a corrupted message has, are left out of sums: they would leave the range of numbers. */
 const largest = 1e150;
 
-/** What rows, ordered by their key, add to the buckets of that width in UTC; in the same order. */
-export function sumUp(rows: readonly Row[], width_s: number): Sum[] {
+/** What rows, ordered by their key, add to each hour; in the same order. */
+export function sumUp(rows: readonly Row[]): Sum[] {
   const sums: Mutable<Sum>[] = [];
   let last: Mutable<Sum> | undefined;
   for (const { sensorId, ts, value } of rows) {
-    const bucket = Math.floor(toMicroseconds(ts) / (width_s * 1e6)) * width_s;
-    if (last?.sensorId !== sensorId || last.bucket !== bucket)
-      sums.push((last = { sensorId, bucket, count: 0, numbers: 0, sum: 0, min: null, max: null }));
+    const hour = Math.floor(toMicroseconds(ts) / (hour_s * 1e6)) * hour_s;
+    if (last?.sensorId !== sensorId || last.hour !== hour)
+      sums.push((last = { sensorId, hour, count: 0, numbers: 0, sum: 0, min: null, max: null }));
     add(last, value);
   }
   return sums;

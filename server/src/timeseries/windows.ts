@@ -4,6 +4,7 @@ import { isEmpty } from "./measure.ts";
 import { bucketOf } from "./partials.ts";
 import { hour_s, isOfHours, type Buckets } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
+import { selectDeltas } from "./rollup-deltas.ts";
 import type { Span } from "./spans.ts";
 
 /** A part of a query that is read at once, and about how many rows it has. */
@@ -50,9 +51,11 @@ async function findEdges(
       select bucket, rows, floor((sum(rows) over (order by bucket) - rows) / ${most}::float8) as nth
       from (
         select ${bucketOf(sql`bucket`, parts)} as bucket, ${countRows(parts.buckets)}::float8 as rows
-        from rollup_hour
-        where sensor_id = any(${ids}::int[])
-          and bucket >= to_timestamp(${firstHour}) and bucket <= to_timestamp(${range.end})
+        from (
+          select sensor_id, bucket, readings from rollup_hour where sensor_id = any(${ids}::int[])
+          union all select sensor_id, hour, readings from (${selectDeltas(sql`${ids}::int[]`)}) as delta
+        ) as hour
+        where bucket >= to_timestamp(${firstHour}) and bucket <= to_timestamp(${range.end})
         group by 1
       ) as bucket
     ) as numbered

@@ -2,7 +2,9 @@ import type { DataType, Stream } from "@ents-backend/schemas/sensor";
 import type { Db } from "../db/connect.ts";
 import { isDuplicate } from "../db/fault.ts";
 import { retryCollisions } from "../db/transact.ts";
+import type { Log } from "../lib/log.ts";
 import { prepare, type Batch } from "./batch.ts";
+import { foldRollups } from "./rollup-deltas.ts";
 import { SensorIds } from "./sensors.ts";
 import { addReadings, storeReadings } from "./store-readings.ts";
 
@@ -47,18 +49,22 @@ export async function writeReadings(db: Db, readings: readonly NewReading[]): Pr
 /**
  * Stores readings. (sensor, instant) is the key: what comes again changes nothing, and of two values the first stays
  * while the second is kept beside it, as a conflict. Power, the product of a voltage and a current, is stored as soon
- * as both halves of an instant are there. Rollups by hour and day follow from the rows that were new.
+ * as both halves of an instant are there. What the rows that were new add to rollups is stored with them, and folded
+ * into these every so many batches.
  *
  * It remembers the sensors of cells, and is good as long as those cells are there.
  */
 export class Writer {
   readonly #db: Db;
+  readonly #log: Pick<Log, "warn"> | undefined;
   readonly #sensors: SensorIds;
   readonly #sighted = new Set<string>();
   #careful = 0;
+  #isFolding = false;
 
-  constructor(db: Db) {
+  constructor(db: Db, log?: Pick<Log, "warn">) {
     this.#db = db;
+    this.#log = log;
     this.#sensors = new SensorIds(db);
   }
 
@@ -93,8 +99,9 @@ export class Writer {
     if (readings.length === 0)
       return groups.map(() => ({ stored: 0, repeated: 0, conflicting: 0 }));
     const batch = await prepare(this.#sensors, readings, this.#sighted);
-    const { old, conflicting } =
+    const { old, conflicting, foldDue } =
       (await this.#add(batch, version)) ?? (await this.#store(batch, version));
+    if (foldDue) this.#fold();
     for (const { key } of batch.sightings) this.#sighted.add(key);
     return countByGroup(groups, new Set(old), new Set(conflicting));
   }
@@ -104,8 +111,10 @@ export class Writer {
     const { halvesAreAlone } = batch;
     if (halvesAreAlone || this.#careful > 0) return undefined;
     try {
-      await retryCollisions(async () => await addReadings(this.#db, version, batch));
-      return { old: [], conflicting: [] };
+      const foldDue = await retryCollisions(
+        async () => await addReadings(this.#db, version, batch),
+      );
+      return { old: [], conflicting: [], foldDue };
     } catch (error) {
       if (!isDuplicate(error)) throw error;
       this.#careful = careful_batches;
@@ -115,14 +124,25 @@ export class Writer {
 
   async #store(batch: Batch, version: number | undefined): Promise<Known> {
     this.#careful = Math.max(0, this.#careful - 1);
-    const { old, conflicting } = await retryCollisions(
+    const { old, conflicting, foldDue } = await retryCollisions(
       async () => await storeReadings(this.#db, version, batch),
     );
     const { order } = batch;
     return {
       old: old.map((nth) => order[nth - 1]!),
       conflicting: conflicting.map((nth) => order[nth - 1]!),
+      foldDue,
     };
+  }
+
+  /** Beside what is stored next, which doesn't wait for it. Should it fail, the next one does its work too. */
+  #fold(): void {
+    // In a transaction of somebody else's, which may end before it, it is left to others.
+    if (this.#isFolding || this.#db.isTransaction) return;
+    this.#isFolding = true;
+    void foldRollups(this.#db)
+      .catch((err: unknown) => this.#log?.warn({ err }, "rollups are folded later"))
+      .finally(() => (this.#isFolding = false));
   }
 }
 
@@ -130,6 +150,8 @@ export class Writer {
 interface Known {
   readonly old: readonly number[];
   readonly conflicting: readonly number[];
+  /** Whether it is time to fold what was stored into rollups. */
+  readonly foldDue: boolean;
 }
 
 function countByGroup(

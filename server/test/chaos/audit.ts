@@ -89,10 +89,24 @@ async function readBooks(product: Product): Promise<Books> {
   return { ...row!, readings: toReadings(row!.columns) };
 }
 
-/** Buckets of a rollup that don't hold what the readings come to; a sum only but for the last digits, for its order is free. */
+/**
+ * Buckets of a rollup that don't hold what the readings come to, with what isn't folded into it yet; a sum only but for
+ * the last digits, for its order is free.
+ */
 function faultsOf(unit: "hour" | "day"): string {
   return `
-    select sensor_id, bucket from rollup_${unit} as kept full join (
+    select sensor_id, bucket from (
+      select sensor_id, bucket, sum(readings) as readings, sum(count) as count, sum(sum) as sum, min(min) as min, max(max) as max
+      from (
+        select sensor_id, bucket, readings, count, sum, min, max from rollup_${unit}
+        union all
+        select delta.sensor_id, date_trunc('${unit}', to_timestamp(hour), 'UTC'), delta.readings, count, sum, min, max
+        from rollup_delta as batch
+        cross join unnest(batch.sensor_ids, hours, batch.readings, counts, sums, mins, maxs)
+          as delta (sensor_id, hour, readings, count, sum, min, max)
+      ) as part
+      group by 1, 2
+    ) as kept full join (
       select sensor_id, date_trunc('${unit}', ts, 'UTC') as bucket, count(*) as readings, count(value) as count,
         coalesce(sum(value), 0) as sum, min(value) as min, max(value) as max
       from reading group by 1, 2

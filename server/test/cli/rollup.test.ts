@@ -5,6 +5,7 @@ import { sensorType } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
 import { beforeEach, describe, expect, it } from "vitest";
 import { checkRollup, rebuildRollup } from "../../src/timeseries/rollup.ts";
+import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { ramp, store } from "../support/series.ts";
@@ -53,6 +54,7 @@ const both = async () => [
 beforeEach(async () => {
   cell = await newCell(database);
   await write(cell, [...ramp(start, 1800, 100), [start + 7, null], [start + 8, 1e200]]);
+  await foldRollups(database.db);
   before = await both();
 });
 
@@ -91,6 +93,7 @@ describe("ents-backend rollup rebuild", () => {
   ])("makes those anew that %s, and no others", async (_, spoil) => {
     const other = await newCell(database);
     await write(other, [[start, 1]]);
+    await foldRollups(database.db);
     await sql`${spoil} where sensor_id = ${await sensorOf(cell)}`.execute(database.db);
     await sql`delete from rollup_day where sensor_id = ${await sensorOf(other)}`.execute(
       database.db,

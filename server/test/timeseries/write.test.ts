@@ -3,8 +3,8 @@ import { sensorType } from "@ents-backend/schemas/sensor";
 import * as fc from "fast-check";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
-import { connect } from "../../src/db/connect.ts";
-import { checkRollup } from "../../src/timeseries/rollup.ts";
+import { checkRollup, listRolledUp } from "../../src/timeseries/rollup.ts";
+import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
 import {
   writeReadings,
   Writer,
@@ -13,7 +13,6 @@ import {
 } from "../../src/timeseries/write.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
-import { silentLog } from "../support/log.ts";
 import { rowsAdded } from "../support/rows.ts";
 
 const database = useDatabase();
@@ -326,13 +325,21 @@ async function faultsOf(rollup: "rollup_hour" | "rollup_day", cells: readonly nu
   return rows;
 }
 
+/** As they are read, with what isn't folded into them yet; and as they are once it is. */
 async function expectExactRollups(cells: readonly number[]): Promise<void> {
+  const { db } = database;
+  const sensors = await Promise.all(cells.map((cell) => listRolledUp(db, cell)));
+  for (const { id } of sensors.flat())
+    for (const unit of ["hour", "day"] as const)
+      expect(await checkRollup(db, id, unit)).toMatchObject({ differing: 0 });
+  await foldRollups(db);
   expect(await faultsOf("rollup_hour", cells)).toEqual([]);
   expect(await faultsOf("rollup_day", cells)).toEqual([]);
 }
 
 /** All that is kept of some cells' readings, but for sums, which depend on the order of their terms. */
 async function keptOf(cells: readonly number[]) {
+  await foldRollups(database.db);
   const streams = sql`
     (select id as sensor_id, array_position(${cells}::int[], cell_id) as cell, name from sensor
       where cell_id = any(${cells}::int[])) as stream`;
@@ -410,41 +417,47 @@ describe("rollups by hour and day", () => {
     expect(await checkRollup(database.db, id, "hour")).toEqual({ buckets: 1, differing: 0 });
   });
 
-  it("miss nothing when two writers begin the same day", async () => {
-    const cellId = await newCell(database);
-    await writeReadings(database.db, [reading(cellId, { ts: 0 })]);
-    // A writer stops between the look for the day's row and its making while the lock is held.
-    const url = new URL(database.url);
-    url.searchParams.set("options", `${url.searchParams.get("options")} -c test.stops=yes`);
-    const stopping = connect(url.href, silentLog);
-    await sql`
-      create function stop() returns trigger language plpgsql as $$
-      begin
-        if current_setting('test.stops', true) = 'yes' then
-          perform pg_advisory_xact_lock(hashtext(current_schema()));
-        end if;
-        return null;
-      end $$`.execute(database.db);
-    await sql`create trigger stop after update on rollup_day for each statement execute function stop()`.execute(
-      database.db,
+  it("have everything once, however many fold what others store meanwhile", async () => {
+    const cells = [await newCell(database), await newCell(database)];
+    const folds = Array.from({ length: 40 }, () => foldRollups(database.db));
+    const writes = Array.from({ length: 40 }, (_, at) =>
+      writeReadings(
+        database.db,
+        cells.map((cell) => reading(cell, { ts: 1800 * at })),
+      ),
     );
-    const lock = await database.db.startTransaction().execute();
-    await sql`select pg_advisory_xact_lock(hashtext(current_schema()))`.execute(lock);
-    const first = writeReadings(stopping, [reading(cellId, { ts: 90_000 })]);
-    await expect
-      .poll(async () => {
-        const { rows } = await sql`
-          select from pg_locks where locktype = 'advisory' and not granted
-            and objid = hashtext(current_schema())::bit(32)::bigint::oid`.execute(database.db);
-        return rows.length;
-      })
-      .toBe(1);
-    await writeReadings(database.db, [reading(cellId, { ts: 90_001 })]);
-    await lock.commit().execute();
-    expect(await first).toEqual({ ...nothing, stored: 1 });
-    await sql`drop trigger stop on rollup_day`.execute(database.db);
-    await stopping.destroy();
+    await Promise.all([...folds, ...writes]);
+    await expectExactRollups(cells);
+  });
+
+  it("learn what was stored after some batches, without being asked", async () => {
+    const cellId = await newCell(database);
+    const writer = new Writer(database.db);
+    for (let at = 0; at < 100; at += 1)
+      await writer.write([[reading(cellId, { ts: at })]], undefined);
+    const waiting = async () => {
+      const { rows } = await sql<{ count: number }>`
+        select count(*)::int as count from rollup_delta`.execute(database.db);
+      return rows[0]!.count;
+    };
+    await expect.poll(waiting).toBeLessThan(40);
     await expectExactRollups([cellId]);
+  });
+
+  it("learn nothing of cells that are deleted", async () => {
+    const cellId = await newCell(database);
+    await writeReadings(database.db, [reading(cellId)]);
+    const [sensor] = await listRolledUp(database.db, cellId);
+    await database.db.deleteFrom("cell").where("id", "=", cellId).execute();
+    await foldRollups(database.db);
+    for (const table of ["rollup_hour", "rollup_day"] as const)
+      expect(
+        await database.db
+          .selectFrom(table)
+          .selectAll()
+          .where("sensor_id", "=", sensor!.id)
+          .execute(),
+      ).toEqual([]);
   });
 });
 

@@ -36,6 +36,7 @@ export const contents: Readonly<Record<string, { readonly kept: boolean; readonl
     reading_conflict: { kept: true },
     rollup_hour: { kept: true },
     rollup_day: { kept: true },
+    rollup_delta: { kept: true },
     quarantine: { kept: true },
     audit: { kept: true },
     legacy_object: { kept: true },
@@ -53,6 +54,7 @@ export const contents: Readonly<Record<string, { readonly kept: boolean; readonl
 export const functions: readonly string[] = [
   "add_readings",
   "change_directory",
+  "fold_rollups",
   "note_deleted_cell",
   "note_deleted_sensor",
   "refuse_change",
