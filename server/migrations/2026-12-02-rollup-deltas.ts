@@ -14,12 +14,11 @@ const batchesPerFold = 32;
 
 const lists = ["sensor_ids", "hours", "readings", "counts", "sums", "mins", "maxs"] as const;
 
-/** Adds sums to a rollup. */
-const addTo = (name: string, unit: "hour" | "day", source: string) => `
+/** Adds sums of hours to a rollup. */
+const addTo = (name: string, bucket: string) => `
   insert into ${name} as kept (sensor_id, bucket, readings, count, sum, min, max)
-  select sensor_id, date_trunc('${unit}', hour, 'UTC') as bucket,
-    sum(readings), sum(count), sum(sum), min(min), max(max)
-  from ${source}
+  select sensor_id, ${bucket} as bucket, sum(readings), sum(count), sum(sum), min(min), max(max)
+  from sums
   group by 1, 2 order by 1, 2
   on conflict (sensor_id, bucket) do update set
     readings = kept.readings + excluded.readings, count = kept.count + excluded.count,
@@ -42,12 +41,18 @@ const addDelta = (source: string) => `
   having count(*) > 0
   returning ${isFoldDue("id")} as due`;
 
+/** A database that was copied to another server begins with transactions that are older than what was noted here. */
+const mayBeUnfolded = `xid >= (
+        select case when xid <= pg_snapshot_xmax(pg_current_snapshot()) then xid else '0' end from rollup_fold
+      )`;
+
 function isFoldDue(id: string): string {
   return `${id} % ${batchesPerFold} = 0`;
 }
 
 const statements = [
   `create table rollup_delta (
+    xid xid8 not null default pg_current_xact_id(),
     id bigint not null generated always as identity,
     sensor_ids integer[] not null,
     hours double precision[] not null,
@@ -55,34 +60,61 @@ const statements = [
     counts integer[] not null,
     sums double precision[] not null,
     mins double precision[] not null,
-    maxs double precision[] not null
+    maxs double precision[] not null,
+    primary key (xid, id)
   )`,
   `comment on table rollup_delta is
     'what batches of readings add to rollups, by hour, as far as fold_rollups has not added it yet'`,
   `comment on column rollup_delta.hours is 'their starts, in Unix seconds'`,
   // As they come, and in one piece as far as a page goes: a row lives for a second.
   `alter table rollup_delta ${lists.map((list) => `alter column ${list} set storage external`).join(", ")}`,
+  "create table rollup_fold (xid xid8 not null)",
+  `comment on table rollup_fold is
+    'one row: what older transactions than this have left in rollup_delta was folded and taken out'`,
+  "insert into rollup_fold values ('0')",
   `alter table rollup_delta set (
     toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
     toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000
   )`,
 
+  // By its key, from where there is something: what was taken out before stays in the table until vacuum comes.
+  `create function list_deltas(of_sensors integer[]) returns table (
+    sensor_id integer, hour timestamptz, readings integer, count integer,
+    sum double precision, min double precision, max double precision
+  ) language plpgsql stable rows 100 set enable_seqscan = off set enable_bitmapscan = off as $function$
+  #variable_conflict use_column
+  begin
+    return query
+    select delta.sensor_id, to_timestamp(delta.hour), delta.readings, delta.count, delta.sum, delta.min, delta.max
+    from rollup_delta as batch
+    cross join lateral unnest(${lists.map((list) => `batch.${list}`).join(", ")})
+      as delta (sensor_id, hour, readings, count, sum, min, max)
+    where batch.${mayBeUnfolded}
+      and batch.sensor_ids && of_sensors and delta.sensor_id = any(of_sensors);
+  end
+  $function$`,
+  `comment on function list_deltas is
+    'what is not folded into the rollups of some sensors yet, by hour, several rows for one'`,
+
   // The lock is held by one at a time, and no writer or reader waits for it.
   `create function fold_rollups() returns void language plpgsql
-    set plan_cache_mode = force_generic_plan set enable_seqscan = off
+    set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off
   as $function$
   begin
     lock table rollup_delta in share update exclusive mode;
     with taken as (
-      delete from rollup_delta returning *
+      delete from rollup_delta where ${mayBeUnfolded} returning *
+    ), fold as (
+      -- Whose transaction is as old as this is over, and what it left is seen here.
+      update rollup_fold set xid = pg_snapshot_xmin(pg_current_snapshot())
     ), sums as materialized (
       select sums.sensor_id, to_timestamp(sums.hour) as hour, sums.readings, sums.count, sums.sum, sums.min, sums.max
       from taken cross join lateral unnest(${lists.join(", ")})
         as sums (sensor_id, hour, readings, count, sum, min, max)
       -- Nothing begins anew for a cell that is deleted meanwhile.
       where exists (select from sensor where sensor.id = sums.sensor_id)
-    ), hours as (${addTo("rollup_hour", "hour", "sums")})
-    ${addTo("rollup_day", "day", "sums")};
+    ), hours as (${addTo("rollup_hour", "hour")})
+    ${addTo("rollup_day", "date_bin('1 day', hour, 'epoch')")};
   end
   $function$`,
   `comment on function fold_rollups is 'adds what rollup_delta holds to the rollups, and takes it out there'`,

@@ -65,7 +65,12 @@ export interface RollupTable {
   sensor_id: number;
 }
 
+export interface RollupFoldTable {
+  xid: string;
+}
+
 export interface RollupDeltaTable {
+  xid: Generated<string>;
   id: Generated<number>;
   sensor_ids: number[];
   hours: number[];
@@ -297,6 +302,7 @@ export interface Tables {
   rollup_hour: RollupTable;
   rollup_day: RollupTable;
   rollup_delta: RollupDeltaTable;
+  rollup_fold: RollupFoldTable;
   directory: DirectoryTable;
   arrival: ArrivalTable;
   arrival_log: ArrivalLogTable;

@@ -13,16 +13,9 @@ export async function foldRollups(db: Db): Promise<void> {
 /**
  * Rows of (sensor_id, hour, readings, count, sum, min, max), several for one hour: what is not folded into the rollups
  * of some sensors yet. A statement that reads these and the rollups sees both as of one moment, and nothing twice.
- *
- * @param ids an array of sensors' numbers
  */
-export function selectDeltas(ids: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`
-    select delta.sensor_id, to_timestamp(delta.hour) as hour, delta.readings, delta.count, delta.sum, delta.min, delta.max
-    from rollup_delta as batch
-    cross join lateral unnest(batch.sensor_ids, batch.hours, batch.readings, batch.counts, batch.sums, batch.mins, batch.maxs)
-      as delta (sensor_id, hour, readings, count, sum, min, max)
-    where batch.sensor_ids && ${ids} and delta.sensor_id = any(${ids})`;
+export function selectDeltas(ids: readonly number[]): RawBuilder<unknown> {
+  return sql`select * from list_deltas(${ids}::int[])`;
 }
 
 /** The same, of the hours in some spans that begin and end on hours, each hour in one of them at most. */
@@ -31,7 +24,7 @@ export function selectDeltasIn(
   spans: readonly Span[],
 ): RawBuilder<unknown> {
   return sql`
-    select delta.* from (${selectDeltas(sql`${ids}::int[]`)}) as delta
+    select delta.* from (${selectDeltas(ids)}) as delta
     join unnest(${spans.map(({ from }) => from)}::float8[], ${spans.map(({ to }) => to)}::float8[]) as span ("from", "to")
       on hour >= to_timestamp(span.from) and hour < to_timestamp(span.to)`;
 }

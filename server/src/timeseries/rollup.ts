@@ -102,7 +102,7 @@ function compared(sensorId: number, unit: RollupUnit): RawBuilder<unknown> {
         select bucket, count, readings, sum, min, max from ${sql.table(tables[unit])} where sensor_id = ${sensorId}
         union all
         select date_trunc(${unit}, hour, 'UTC'), count, readings, sum, min, max
-        from (${selectDeltas(sql`array[${sensorId}::int]`)}) as delta
+        from (${selectDeltas([sensorId])}) as delta
       ) as part
       group by bucket
     ), compared as (

@@ -53,7 +53,7 @@ async function findEdges(
         select ${bucketOf(sql`bucket`, parts)} as bucket, ${countRows(parts.buckets)}::float8 as rows
         from (
           select sensor_id, bucket, readings from rollup_hour where sensor_id = any(${ids}::int[])
-          union all select sensor_id, hour, readings from (${selectDeltas(sql`${ids}::int[]`)}) as delta
+          union all select sensor_id, hour, readings from (${selectDeltas(ids)}) as delta
         ) as hour
         where bucket >= to_timestamp(${firstHour}) and bucket <= to_timestamp(${range.end})
         group by 1

@@ -444,6 +444,15 @@ describe("rollups by hour and day", () => {
     await expectExactRollups([cellId]);
   });
 
+  it("learn all the same in a database that was copied from a server with more transactions", async () => {
+    const cellId = await newCell(database);
+    await sql`update rollup_fold set xid = '1000000000000'`.execute(database.db);
+    for (const ts of [1, 2]) {
+      await writeReadings(database.db, [reading(cellId, { ts })]);
+      await expectExactRollups([cellId]);
+    }
+  });
+
   it("learn nothing of cells that are deleted", async () => {
     const cellId = await newCell(database);
     await writeReadings(database.db, [reading(cellId)]);
