@@ -7,8 +7,6 @@ export interface Listener {
   onBroken(reason: string): void;
 }
 
-const endOfHead = Buffer.from("\r\n\r\n");
-
 /** Small enough to be read by eye, and no more than a load needs: one request at a time, answers with a length. */
 export class Connection {
   readonly #socket: Socket;
@@ -56,9 +54,16 @@ export class Connection {
 
 /** The status of an answer that is there to its last byte. */
 function readAnswer(bytes: Buffer): number | undefined {
-  const end = bytes.indexOf(endOfHead);
+  const head = bytes.toString("latin1");
+  const end = head.indexOf("\r\n\r\n");
   if (end < 0) return undefined;
-  const head = bytes.toString("latin1", 0, end);
-  const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+  const length = lengthIn(head);
   return bytes.length < end + 4 + length ? undefined : Number(head.slice(9, 12));
+}
+
+/** What its Content-Length says; servers write it in two ways. */
+function lengthIn(head: string): number {
+  let at = head.indexOf("\r\ncontent-length: ");
+  if (at < 0) at = head.indexOf("\r\nContent-Length: ");
+  return at < 0 ? 0 : Number.parseInt(head.slice(at + 18), 10);
 }

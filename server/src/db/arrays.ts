@@ -2,9 +2,10 @@
 export const int4s = arrayOf(23, 4, (buffer, value, at) => buffer.writeInt32BE(value, at));
 
 /** bigint[] */
-export const int8s = arrayOf(20, 8, (buffer, value, at) =>
-  buffer.writeBigInt64BE(BigInt(value), at),
-);
+export const int8s = arrayOf(20, 8, (buffer, value, at) => {
+  buffer.writeInt32BE(Math.floor(value / 2 ** 32), at);
+  buffer.writeUInt32BE(value >>> 0, at + 4);
+});
 
 /** double precision[]; the negative zero becomes zero, as in text. */
 export const float8s = arrayOf(701, 8, (buffer, value, at) => buffer.writeDoubleBE(value + 0, at));

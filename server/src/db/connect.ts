@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool, TypeOverrides, types as standardTypes, type ClientBase } from "pg";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { nameOf } from "./prepared.ts";
 import type { Tables } from "./tables.ts";
 
 /** A pool or a transaction: every query takes it first. */
@@ -85,7 +86,10 @@ function promiseByCallback(client: ClientBase): void {
     return new Promise((resolve, reject) => {
       const settle = (error: Error | null, result: unknown) =>
         error ? reject(error) : resolve(result);
-      query(...args, settle);
+      const [text, values] = args as [string, unknown[]];
+      const name = nameOf(text);
+      if (name === undefined) query(text, values, settle);
+      else query({ name, text, values }, settle);
     });
   };
   client.query = promising as ClientBase["query"];

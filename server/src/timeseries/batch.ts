@@ -132,8 +132,12 @@ function emptyInstant(
 
 function sightingsIn(readings: readonly NewReading[], sighted: ReadonlySet<string>): Sighting[] {
   const seen = new Map<string, Sighting>();
-  for (const { loggerId, cellId, receivedAt } of readings) {
-    if (loggerId === null) continue;
+  let last: NewReading | undefined;
+  for (const reading of readings) {
+    const { loggerId, cellId, receivedAt } = reading;
+    const isAsBefore = last?.loggerId === loggerId && last.cellId === cellId;
+    last = reading;
+    if (loggerId === null || isAsBefore) continue;
     const key = `${loggerId} ${cellId}`;
     if (!sighted.has(key) && !seen.has(key)) seen.set(key, { key, loggerId, cellId, receivedAt });
   }

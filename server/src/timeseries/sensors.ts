@@ -61,9 +61,16 @@ export async function listStreams(db: Db, cellIds: readonly number[]): Promise<S
 /** How many sensors a cell has at most. More are no node's, but numbers that someone makes up. */
 export const sensorsPerCell = 1000;
 
+type StreamName = Pick<Stream, "name" | "measurement">;
+
+/** Most streams are those of the table of sensors, and asked about all the time. */
+const streamKeys = new WeakMap<StreamName, string>();
+
 /** What tells the streams of one cell apart. */
-export function streamKey({ name, measurement }: Pick<Stream, "name" | "measurement">): string {
-  return `${name}\0${measurement}`;
+export function streamKey(stream: StreamName): string {
+  let key = streamKeys.get(stream);
+  if (key === undefined) streamKeys.set(stream, (key = `${stream.name}\0${stream.measurement}`));
+  return key;
 }
 
 /**

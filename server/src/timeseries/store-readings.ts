@@ -1,7 +1,7 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
-import { sql } from "kysely";
 import { float8s, int4s, int8s } from "../db/arrays.ts";
 import type { Db } from "../db/connect.ts";
+import { prepared } from "../db/prepared.ts";
 import type { Batch, Row, Sighting } from "./batch.ts";
 import { powerOf, sumUp, type Sum } from "./sums.ts";
 
@@ -14,6 +14,15 @@ export class StaleDirectory extends Error {
 interface Told {
   readonly stale: boolean | null;
   readonly fold_due: boolean | null;
+}
+
+const add = prepared<Told>(`select stale, fold_due from add_readings(${places(17)})`);
+const store = prepared<Told & { readonly old: number[]; readonly conflicting: number[] }>(
+  `select stale, fold_due, old, conflicting from store_readings(${places(17)})`,
+);
+
+function places(count: number): string {
+  return Array.from({ length: count }, (_, at) => `$${at + 1}`).join(", ");
 }
 
 /**
@@ -31,9 +40,13 @@ export async function addReadings(
   const all = [...rows, ...instants.flatMap(powerOf)].sort(
     (a, b) => a.sensorId - b.sensorId || a.ts - b.ts,
   );
-  const { rows: answers } = await sql<Told>`
-    select stale, fold_due from add_readings(${version ?? null}, ${columnsOf(all)},
-      ${sumsOf(sumUp(all))}, ${sightingsOf(sightings)}, ${messagesOf(all)})`.execute(db);
+  const { rows: answers } = await add(db, [
+    version ?? null,
+    ...columnsOf(all),
+    ...sumsOf(sumUp(all)),
+    ...sightingsOf(sightings),
+    messagesOf(all),
+  ]);
   return checkFresh(answers[0]!).foldDue;
 }
 
@@ -55,12 +68,19 @@ export async function storeReadings(
 }> {
   const lone = instants.filter(({ voltage, current }) => !voltage || !current);
   const { v, i } = powerStreams;
-  const { rows: answers } = await sql<Told & { old: number[]; conflicting: number[] }>`
-    select stale, fold_due, old, conflicting from store_readings(${version ?? null}, ${columnsOf(rows)},
-      ${int4s(instants, ({ powerId }) => powerId)}, ${float8s(instants, ({ ts }) => ts)},
-      ${int4s(instants, ({ voltageId }) => voltageId)}, ${int4s(instants, ({ currentId }) => currentId)},
-      ${[v.name, v.measurement]}, ${[i.name, i.measurement]}, ${int4s(lone, ({ powerId }) => powerId)},
-      ${sightingsOf(sightings)}, ${messagesOf(rows)})`.execute(db);
+  const { rows: answers } = await store(db, [
+    version ?? null,
+    ...columnsOf(rows),
+    int4s(instants, ({ powerId }) => powerId),
+    float8s(instants, ({ ts }) => ts),
+    int4s(instants, ({ voltageId }) => voltageId),
+    int4s(instants, ({ currentId }) => currentId),
+    [v.name, v.measurement],
+    [i.name, i.measurement],
+    int4s(lone, ({ powerId }) => powerId),
+    ...sightingsOf(sightings),
+    messagesOf(rows),
+  ]);
   return checkFresh(answers[0]!);
 }
 
@@ -69,18 +89,18 @@ function checkFresh<Answer extends Told>(answer: Answer): Answer & { readonly fo
   return { ...answer, foldDue: answer.fold_due ?? false };
 }
 
-function columnsOf(rows: readonly Row[]) {
-  return sql.join([
+function columnsOf(rows: readonly Row[]): Buffer[] {
+  return [
     int4s(rows, ({ sensorId }) => sensorId),
     float8s(rows, ({ ts }) => ts),
     float8s(rows, ({ value }) => value),
     float8s(rows, ({ receivedAt }) => receivedAt),
     int8s(rows, ({ loggerId }) => loggerId),
-  ]);
+  ];
 }
 
-function sumsOf(sums: readonly Sum[]) {
-  return sql.join([
+function sumsOf(sums: readonly Sum[]): Buffer[] {
+  return [
     int4s(sums, ({ sensorId }) => sensorId),
     float8s(sums, ({ hour }) => hour),
     int4s(sums, ({ count }) => count),
@@ -88,15 +108,15 @@ function sumsOf(sums: readonly Sum[]) {
     float8s(sums, ({ sum }) => sum),
     float8s(sums, ({ min }) => min),
     float8s(sums, ({ max }) => max),
-  ]);
+  ];
 }
 
-function sightingsOf(sightings: readonly Sighting[]) {
-  return sql.join([
+function sightingsOf(sightings: readonly Sighting[]): Buffer[] {
+  return [
     int8s(sightings, ({ loggerId }) => loggerId),
     int4s(sightings, ({ cellId }) => cellId),
     float8s(sightings, ({ receivedAt }) => receivedAt),
-  ]);
+  ];
 }
 
 /** Most batches have no message of several values. */
