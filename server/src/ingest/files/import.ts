@@ -2,6 +2,7 @@ import type { Db } from "../../db/connect.ts";
 import { isDatabaseAway } from "../../db/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { defineError } from "../../lib/errors.ts";
+import { readAhead } from "../../lib/read-ahead.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
 import { readParts, type BadRow, type Part } from "./read.ts";
@@ -77,7 +78,7 @@ export async function importRocketLogger(
   const writer = new SteadyWriter(db);
   try {
     tally.vwc = await decide(order);
-    for await (const part of readParts(order.source.read(order.signal))) {
+    for await (const part of readAhead(readParts(order.source.read(order.signal)))) {
       order.signal.throwIfAborted();
       add(
         tally,

@@ -1,6 +1,7 @@
 import type { Db } from "../../db/connect.ts";
 import { isDatabaseAway } from "../../db/fault.ts";
 import { defineError } from "../../lib/errors.ts";
+import { readAhead } from "../../lib/read-ahead.ts";
 import { findStoredValues } from "../../timeseries/stored-values.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
 import type { Part } from "./format.ts";
@@ -50,7 +51,7 @@ export async function passReadings(
   try {
     for (const { file, format, vwc } of files) {
       const parts = format.read(file, { ...order, vwcUnit: vwc?.unit ?? "percent" });
-      for await (const { readings, rows, bytes } of inBatches(parts)) {
+      for await (const { readings, rows, bytes } of readAhead(inBatches(parts))) {
         order.signal.throwIfAborted();
         const taken = readings.filter(({ cellId }) => isTaken(cellId));
         add(passed, await sink.write(await settle(db, taken, format.printError)));
