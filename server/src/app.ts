@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { AddressInfo, BoundSocket } from "node:net";
 import { join } from "node:path";
-import type { FastifyBaseLogger } from "fastify";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
-import { Ingest } from "./ingest/ingest.ts";
+import { Ingest, type IngestDeps } from "./ingest/ingest.ts";
 import { openMetrics, type Gather, type Metrics } from "./ingest/metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
@@ -26,6 +26,7 @@ import { buildServer } from "./resources/server.ts";
 import { sweepDeleted } from "./store/deletions.ts";
 import type { Neighbours } from "./streaming/elsewhere.ts";
 import { createDemo, findExample, type Example } from "./store/demo.ts";
+import type { Bell } from "./tasks/bell.ts";
 import { openBell } from "./tasks/bells.ts";
 import { openKinds } from "./tasks/kinds.ts";
 import { forgetArrivals } from "./timeseries/arrivals.ts";
@@ -75,48 +76,88 @@ export async function openApp(
   place: Place,
 ): Promise<App> {
   const auth = await authOf(config);
+  const parts = await openParts(config, logger, place);
+  const server = await openServer({ ...parts, ...auth }, config, logger, place);
+  const close = closer(parts, new Closing(server), startRounds({ ...parts, log: logger }));
+  try {
+    const example = offerExample(config, parts.database, logger);
+    // Who is told where we listen may upload to it at once.
+    if (parts.database.isReady()) await example;
+    // Of a host that isn't told, the framework would look for further addresses.
+    await server.listen({ host: "0.0.0.0", ...place.listen });
+    const { port } = server.addresses()[0] as AddressInfo;
+    return { port, metrics: parts.metrics, example, close };
+  } catch (error) {
+    await close(0);
+    throw toKnown(error, config);
+  }
+}
+
+/** What the API stands on. */
+interface Parts {
+  readonly journal: Journal;
+  readonly database: AwaitedDatabase;
+  readonly quarantine: QuarantineKeeper;
+  readonly metrics: Metrics;
+  readonly ingest: Ingest;
+  readonly bell: Bell;
+  readonly redis: ServerDeps["redis"];
+}
+
+async function openParts(config: Config, log: Log, { parent }: Place): Promise<Parts> {
   const journal = await Journal.open(join(config.dataDir, "journal"), {
     maxBytes: config.journalMax_bytes,
-    log: logger,
+    log,
     clock: systemClock,
   });
-  const database = await awaitDatabase({
-    ...config,
-    log: logger,
-    meanwhile: "uploads are kept on disk",
-  });
+  const database = await awaitDatabase({ ...config, log, meanwhile: "uploads are kept on disk" });
   const quarantine = new QuarantineKeeper({
     db: database.db,
-    log: logger,
+    log,
     clock: systemClock,
     max_bytes: config.quarantineMax_bytes,
   });
   quarantine.start();
-  const metrics = openMetrics(place.parent?.gather);
+  const metrics = openMetrics(parent?.gather);
   metrics.addProcess();
   countQuarantine(metrics, quarantine);
-  const ingest = new Ingest(
+  return {
+    journal,
+    database,
+    quarantine,
+    metrics,
+    ingest: openIngest({ journal, database, quarantine, metrics, settings: config, log }),
+    bell: openBell(database, { ...config, log }),
+    redis: config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, log),
+  };
+}
+
+function openIngest({
+  database,
+  ...deps
+}: Pick<IngestDeps, "metrics" | "quarantine" | "settings" | "log" | "journal"> & {
+  readonly database: AwaitedDatabase;
+}): Ingest {
+  const db = database.writes;
+  return new Ingest(
     {
-      db: database.writes,
-      metrics,
-      quarantine,
-      settings: config,
-      log: logger,
-      journal,
-      identify: (credentials, receivedAt) =>
-        identifySender({ db: database.writes }, credentials, receivedAt),
+      ...deps,
+      db,
+      identify: (credentials, receivedAt) => identifySender({ db }, credentials, receivedAt),
       probe: async () => await checkUp(database),
     },
     !database.isReady(),
   );
-  const bell = openBell(database, { ...config, log: logger });
-  const redis = config.redisUrl === undefined ? undefined : openRedis(config.redisUrl, logger);
-  const server = buildServer({
-    ...auth,
-    redis,
-    ingest,
-    journal,
-    metrics,
+}
+
+async function openServer(
+  { database, ...parts }: Parts & Auth,
+  config: Config,
+  logger: FastifyBaseLogger,
+  place: Place,
+): Promise<FastifyInstance> {
+  return buildServer({
+    ...parts,
     probe: database,
     db: database.db,
     reads: database.reads,
@@ -125,15 +166,19 @@ export async function openApp(
     log: logger,
     logger,
     clock: systemClock,
-    quarantine,
-    bell,
     kinds: openKinds({ ...database, clock: systemClock }),
     neighbours: await findNeighbours(config.dataDir, place.port),
     others: place.parent,
   });
-  const closing = new Closing(server);
-  const rounds = startRounds({ database, journal, ingest, log: logger });
-  const close = async (linger_ms: number): Promise<void> => {
+}
+
+/** @returns what closes all of it, in reverse */
+function closer(
+  { journal, database, quarantine, ingest, bell, redis }: Parts,
+  closing: Closing,
+  rounds: readonly Repetition[],
+): App["close"] {
+  return async (linger_ms) => {
     try {
       await closing.close(linger_ms);
     } finally {
@@ -147,18 +192,6 @@ export async function openApp(
       await inTime(database.close());
     }
   };
-  try {
-    const example = offerExample(config, database, logger);
-    // Who is told where we listen may upload to it at once.
-    if (database.isReady()) await example;
-    // Of a host that isn't told, the framework would look for further addresses.
-    await server.listen({ host: "0.0.0.0", ...place.listen });
-    const { port } = server.addresses()[0] as AddressInfo;
-    return { port, metrics, example, close };
-  } catch (error) {
-    await close(0);
-    throw toKnown(error, config);
-  }
 }
 
 /** The metrics of the quarantine are as the keeper last saw it. */
@@ -247,10 +280,10 @@ async function inTime(act: Promise<unknown>): Promise<void> {
   });
 }
 
+type Auth = Pick<ServerDeps, "tokens" | "provider" | "settings">;
+
 /** Who signs tokens and with what; whom users may log in with; what else the API is told by the configuration. */
-async function authOf(
-  config: Config,
-): Promise<Pick<ServerDeps, "tokens" | "provider" | "settings">> {
+async function authOf(config: Config): Promise<Auth> {
   const secret = config.jwtSecret ?? (await readOrCreateSecret(join(config.dataDir, "jwt.secret")));
   const seal = createHash("sha256").update("login ").update(secret).digest();
   return {
