@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { authenticate, type AuthDeps } from "../auth/authenticate.ts";
 import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -38,16 +38,14 @@ export function identifyCallers(
   deps: AuthDeps & { readonly clock: Clock },
   limit: Limit,
 ): void {
-  const identifyAndCount = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  app.addHook("onRequest", async (request, reply) => {
+    const { door, anyone } = request.routeOptions.config;
+    if (door) return;
     try {
-      if (!request.routeOptions.config.anyone) request.caller = await identify(deps, request);
+      if (!anyone) request.caller = await identify(deps, request);
     } finally {
       await limit(request, reply);
     }
-  };
-  app.addHook("onRequest", (request, reply, done) => {
-    if (request.routeOptions.config.door) return done();
-    void identifyAndCount(request, reply).then(() => done(), done);
   });
 }
 
