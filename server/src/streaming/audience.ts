@@ -29,8 +29,8 @@ export interface AudienceDeps {
 /** How soon the log is looked at again: after something new was there, and after nothing was. */
 const pause_ms = 20;
 const idlePause_ms = 100;
-/** How long others wait while many are told. */
-const slice_ms = 2;
+/** How long others wait while many are told: an upload waits as long for each of its steps. */
+const slice_ms = 0.5;
 /** How long those who are told at once wait for those who are behind. */
 const catchUp_ms = 100;
 /** Readings that one look at the log takes in. */
@@ -151,6 +151,8 @@ export class Audience {
 
   /** Tells all who have kept up, some at a time: uploads are answered in between. */
   async #tellTogether({ readings }: LogPart, since: Place): Promise<void> {
+    // As often as only other cells were uploaded to, which is no reason to go through thousands who listen.
+    if (readings.length === 0) return;
     const joined = this.#followings.joined();
     const { messages, merged } = arrange(
       toEvents(readings),

@@ -198,8 +198,7 @@ class SocketGuest implements Guest {
       for (const { name, data } of batch.messages) this.#socket.emit(name, data);
       return;
     }
-    const options = { compress: false, wsPreEncodedFrame: [batch.as(toFrames)] };
-    conn.send(framed, options);
+    conn.send(framed, batch.as(toPacketOptions));
   }
 }
 
@@ -238,6 +237,11 @@ class Wishes {
 
 const tooFast = { code: "too_many_requests", message: "wait for the answers to what you asked" };
 const unknownError = { code: "internal_error", message: "this failed here; try again soon" };
+
+/** How Engine.IO is to send them: the same object for all sockets, which it doesn't change. */
+function toPacketOptions(messages: readonly Message[]) {
+  return { compress: false, wsPreEncodedFrame: [toFrames(messages)] };
+}
 
 /** Stands for what is in frames already. */
 const framed = "";
