@@ -29,11 +29,19 @@ export interface Backend {
 
 const program = fileURLToPath(new URL("../server/bin/ents-backend.js", import.meta.url));
 
+/** As many processes as the cores, as the product starts by itself; else one, as what it is compared with. */
+export interface BackendOptions {
+  readonly oneProcess: boolean;
+}
+
 /** Starts the product, uses it, stops it, and throws its database away. */
-export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Promise<T> {
+export async function withBackend<T>(
+  use: (backend: Backend) => Promise<T>,
+  { oneProcess }: BackendOptions = { oneProcess: true },
+): Promise<T> {
   return await useScratch(async (directory) => {
     const dataDir = `${directory}/data`;
-    const env = environment(dataDir);
+    const env = { ...(oneProcess && { WEB_CONCURRENCY: "1" }), ...environment(dataDir) };
     const server = spawn(process.execPath, [program, "start"], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
@@ -63,8 +71,6 @@ export async function withBackend<T>(use: (backend: Backend) => Promise<T>): Pro
 function environment(dataDir: string): NodeJS.ProcessEnv {
   const { DATABASE_URL: _, ...env } = process.env;
   return {
-    // What is compared with is one process too.
-    WEB_CONCURRENCY: "1",
     ...env,
     DATA_DIR: dataDir,
     PORT: "0",
