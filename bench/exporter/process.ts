@@ -1,8 +1,10 @@
 // An export in a process of its own, as a worker makes it: what comes out is counted and thrown away.
 
-import { setFlagsFromString } from "node:v8";
+import { setPriority } from "node:os";
 import type { ExportParams } from "@ents-backend/schemas/export";
 import { sql } from "kysely";
+import { niceness } from "../../server/src/cli/work.ts";
+import { boundYoungGeneration } from "../../server/src/cli/young-generation.ts";
 import { connect } from "../../server/src/db/connect.ts";
 import { writeExport } from "../../server/src/exports/export.ts";
 import { prepareExport } from "../../server/src/exports/request.ts";
@@ -12,8 +14,9 @@ import { cpuTime } from "../cpu.ts";
 import { silentLog } from "../silent-log.ts";
 import type { Exported } from "./start.ts";
 
-// As the product's own processes have it.
-setFlagsFromString("--semi-space-growth-factor=1");
+// As a worker that the server has begun.
+boundYoungGeneration();
+setPriority(niceness);
 
 const db = connect(process.argv[2]!, silentLog, { connections: 1, statementTimeout_ms: 60_000 });
 const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);

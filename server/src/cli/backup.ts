@@ -10,6 +10,7 @@ import { writeWhole } from "../lib/whole-file.ts";
 import { backUp, type BackedUp } from "../store/backup/back-up.ts";
 import { describeSize, describeTotals, measured, openRowBar } from "./backup-summary.ts";
 import { untilSignalled, withCommandSession } from "./session.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 interface Options {
   readonly force?: boolean;
@@ -41,6 +42,7 @@ Examples:
   .action(run);
 
 async function run(file: string, { force = false }: Options): Promise<void> {
+  boundYoungGeneration();
   if (file === "-" && process.stdout.isTTY) throw terminal();
   const written = await untilSignalled("there is no backup", (signal) =>
     withCommandSession(signal, async (session, { dataDir }) => {

@@ -8,7 +8,8 @@ import { wholeNumber } from "./options.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { boundYoungGeneration } from "./young-generation.ts";
 
-const niceness = 10;
+/** Of a worker beside an API: where both want the processor, uploads come first. */
+export const niceness = 10;
 
 export const workCommand = new Command("work")
   .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
@@ -35,7 +36,6 @@ export const workCommand = new Command("work")
       diskOf: config.diskOf,
     });
     worker.start();
-    // Beside an API that began it: where both want the processor, uploads come first.
     if (process.connected) setPriority(niceness);
     console.log(`ents-backend does tasks, ${atOnce} at a time`);
     const why = await stopped;

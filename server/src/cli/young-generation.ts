@@ -4,6 +4,11 @@ import { setFlagsFromString } from "node:v8";
 export function boundYoungGeneration(): void {
   // What loading needed is plenty for young objects; left to itself, V8 takes some 100 MB for them in a long answer.
   setFlagsFromString("--semi-space-growth-factor=1");
-  // Uploads wait for their commit: V8 takes what is young then for something that lasts.
+}
+
+/** The same in a process that takes uploads. */
+export function boundYoungUploads(): void {
+  boundYoungGeneration();
+  // They wait for their commit: V8 takes what is young then for something that lasts.
   setFlagsFromString("--no-allocation-site-pretenuring");
 }

@@ -9,7 +9,7 @@ import type { ExportQuery, ExportSensor } from "./request.ts";
 import type { ExportWork } from "./work.ts";
 
 /** Rows that are held at once, and read by one statement: a few milliseconds' work on either side. */
-const rowsAtOnce = 20_000;
+const rowsAtOnce = 8_000;
 
 /** After each part it rests half as long as that took, but no longer than this: uploads want the same processors. */
 const longestRest_ms = 50;

@@ -1,8 +1,14 @@
 import type { Stream } from "@ents-backend/schemas/sensor";
+import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
 import { writeReadings } from "../../src/timeseries/write.ts";
 import type { TestApi } from "./api.ts";
 
-/** Stores readings of one stream of a cell: values at instants in Unix seconds. */
+let calls = 0;
+
+/**
+ * Stores readings of one stream of a cell: values at instants in Unix seconds. Every other time rollups have learnt of
+ * them at once, so that reads meet both.
+ */
 export async function store(
   { db, now }: Pick<TestApi, "db" | "now">,
   cellId: number,
@@ -14,6 +20,8 @@ export async function store(
     db,
     readings.map(([ts, value]) => ({ ...place, ts, value, receivedAt: now, loggerId: 1 })),
   );
+  calls += 1;
+  if (calls % 2 === 0) await foldRollups(db);
 }
 
 /** Instants from one on, with a step between them in seconds, and the number of each as its value. */
