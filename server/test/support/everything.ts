@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type { Db } from "../../src/db/connect.ts";
 import { contents } from "../../src/store/backup/contents.ts";
 import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
+import { writeReadings } from "../../src/timeseries/write.ts";
 import { newCell } from "./cells.ts";
 import { ramp, store } from "./series.ts";
 
@@ -21,10 +22,18 @@ export async function fillEverything(db: Db): Promise<void> {
       (value, at) => [1_700_000_000.25 + at, value] as const,
     ),
   ]);
+  await store({ db, now }, cellId, sensorType("BME280_TEMP"), [[1_704_067_200, 7]]);
   await foldRollups(db);
-  await store({ db, now }, cellId, sensorType("BME280_TEMP"), [
-    [1_704_067_200, 7],
-    [1_704_067_201, 8],
+  await writeReadings(db, [
+    {
+      cellId,
+      stream: sensorType("BME280_TEMP"),
+      dataType: "float",
+      ts: 1_704_067_201,
+      value: 8,
+      receivedAt: now,
+      loggerId: 1,
+    },
   ]);
   for (const statement of statements(cellId)) await statement.execute(db);
 }
