@@ -33,11 +33,17 @@ function reading(cellId: number, ts: number, more: Partial<NewReading> = {}): Ne
   };
 }
 
-/** All that is behind a place, once what was begun before this is over. */
-async function readAll(db: Db, after: Place, cellIds: readonly number[], limit = 10_000) {
+/** The end of the log, once what was begun before this is over, by whomever on this server. */
+async function findSettledEnd(db: Db): Promise<Place> {
   const { rows } = await sql<{ xid: number }>`
     select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid`.execute(db);
   await waitUntil(async () => (await findLogEnd(db)).xid >= rows[0]!.xid);
+  return await findLogEnd(db);
+}
+
+/** All that is behind a place, once what was begun before this is over. */
+async function readAll(db: Db, after: Place, cellIds: readonly number[], limit = 10_000) {
+  await findSettledEnd(db);
   const readings: ArrivedReading[] = [];
   for (let next = after; ;) {
     const part = await listArrivals(db, { after: next, cellIds, limit });
@@ -74,7 +80,7 @@ describe("the log of what was stored", () => {
     );
     let ts = 1;
     const run = async (acts: readonly (typeof act extends fc.Arbitrary<infer T> ? T : never)[]) => {
-      const start = await findLogEnd(db);
+      const start = await findSettledEnd(db);
       const open = new Map<
         number,
         {
@@ -123,7 +129,7 @@ describe("the log of what was stored", () => {
   it("has a message whole, also one that is longer than what is asked for", async () => {
     const { db } = database;
     const cellId = await newCell(database);
-    const start = await findLogEnd(db);
+    const start = await findSettledEnd(db);
     const message = { hasFraction: false };
     await writeReadings(
       db,
@@ -156,7 +162,7 @@ describe("the log of what was stored", () => {
       }[])[],
     ) => {
       const cellId = await newCell(database);
-      const start = await findLogEnd(db);
+      const start = await findSettledEnd(db);
       const writer = new Writer(db);
       const first = new Map<string, boolean | undefined>();
       for (const batch of batches) {
@@ -190,7 +196,7 @@ describe("the log of what was stored", () => {
   it("shows those of one message side by side and at one place, and cuts none", async () => {
     const { db } = database;
     const cellId = await newCell(database);
-    const start = await findLogEnd(db);
+    const start = await findSettledEnd(db);
     const groups = [1, 2, 3].map((ts) => {
       const message = { hasFraction: false };
       return [streams[0], streams[2]].map((stream) => reading(cellId, ts, { stream, message }));
@@ -204,7 +210,7 @@ describe("the log of what was stored", () => {
   it("is read in parts where much of it is of other cells", async () => {
     const { db } = database;
     const [cellId, other] = [await newCell(database), await newCell(database)];
-    const start = await findLogEnd(db);
+    const start = await findSettledEnd(db);
     const many = (from: number) =>
       Array.from({ length: 15_000 }, (_, at) => reading(other, from + at));
     await writeReadings(db, many(0));
@@ -219,7 +225,7 @@ describe("the log of what was stored", () => {
   it("forgets what is old or too much, and tells those who come from before", async () => {
     const { db } = database;
     const cellId = await newCell(database);
-    const start = await findLogEnd(db);
+    const start = await findSettledEnd(db);
     await writeReadings(db, [reading(cellId, 1)]);
     await writeReadings(db, [reading(cellId, 2)]);
     const [first] = await readAll(db, start, [cellId]);
