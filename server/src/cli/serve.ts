@@ -6,13 +6,13 @@ import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { lingerOf } from "./linger.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { boundYoungUploads } from "./young-generation.ts";
+import { boundYoungGenerationForUploads } from "./young-generation.ts";
 
 export const serveCommand = new Command("serve")
   .description("one of the processes of start, which begins them")
   .argument("<port>", "that they share", wholeNumber(1))
   .action(async (port: number) => {
-    boundYoungUploads();
+    boundYoungGenerationForUploads();
     const config = loadConfig();
     const parent = new Parent();
     // Of someone who is gone, another one will be the successor.

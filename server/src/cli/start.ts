@@ -8,7 +8,7 @@ import { lingerOf } from "./linger.ts";
 import { openLogger } from "./log.ts";
 import { mayReload, startMany } from "./start-many.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
-import { boundYoungUploads } from "./young-generation.ts";
+import { boundYoungGenerationForUploads } from "./young-generation.ts";
 
 /** A server that runs, as one process or as several. */
 export interface Running {
@@ -22,7 +22,7 @@ export interface Running {
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
   .action(async () => {
-    boundYoungUploads();
+    boundYoungGenerationForUploads();
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const isMany = config.processes > 1 && canBindAlone;

@@ -7,7 +7,7 @@ export function boundYoungGeneration(): void {
 }
 
 /** The same in a process that takes uploads. */
-export function boundYoungUploads(): void {
+export function boundYoungGenerationForUploads(): void {
   boundYoungGeneration();
   // They wait for their commit: V8 takes what is young then for something that lasts.
   setFlagsFromString("--no-allocation-site-pretenuring");
