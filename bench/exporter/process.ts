@@ -1,9 +1,8 @@
 // An export in a process of its own, as a worker makes it: what comes out is counted and thrown away.
 
-import { setPriority } from "node:os";
 import type { ExportParams } from "@ents-backend/schemas/export";
 import { sql } from "kysely";
-import { niceness } from "../../server/src/cli/work.ts";
+import { giveWayToOthers } from "../../server/src/cli/priority.ts";
 import { boundYoungGeneration } from "../../server/src/cli/young-generation.ts";
 import { connect } from "../../server/src/db/connect.ts";
 import { writeExport } from "../../server/src/exports/export.ts";
@@ -16,7 +15,7 @@ import type { Exported } from "./start.ts";
 
 // As a worker that the server has begun.
 boundYoungGeneration();
-setPriority(niceness);
+await giveWayToOthers();
 
 const db = connect(process.argv[2]!, silentLog, { connections: 1, statementTimeout_ms: 60_000 });
 const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);

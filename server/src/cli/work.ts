@@ -1,15 +1,13 @@
-import { hostname, setPriority } from "node:os";
+import { hostname } from "node:os";
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { awaitDatabase } from "../db/open.ts";
 import { systemClock } from "../lib/clock.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
+import { giveWayToOthers } from "./priority.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { boundYoungGeneration } from "./young-generation.ts";
-
-/** Of a worker beside an API: where both want the processor, uploads come first. */
-export const niceness = 10;
 
 export const workCommand = new Command("work")
   .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
@@ -36,7 +34,7 @@ export const workCommand = new Command("work")
       diskOf: config.diskOf,
     });
     worker.start();
-    if (process.connected) setPriority(niceness);
+    if (process.connected) await giveWayToOthers();
     console.log(`ents-backend does tasks, ${atOnce} at a time`);
     const why = await stopped;
     console.log("Stopping …");

@@ -9,7 +9,7 @@ import { columnsOf } from "./tidy.ts";
 import { giveWay, type ExportWork } from "./work.ts";
 
 /** Rows that are written together, at least: few enough to be held, and enough for readers to be quick. */
-const rowsInGroup = 50_000;
+const rowsInGroup = 25_000;
 
 /** Parquet with the rows and columns of the tidy CSV, and what it is of in its metadata. */
 export async function* writeParquet(table: Table, work: ExportWork): AsyncGenerator<Uint8Array> {
@@ -25,7 +25,10 @@ export async function* writeParquet(table: Table, work: ExportWork): AsyncGenera
   for await (const rows of inGroups(table.rows({ origin: true }))) {
     const columnData = columns.map(({ element, encoding, read }) => ({
       name: element.name,
-      data: read(rows, table.sensors),
+      // Made when it's written, so that one is held at a time.
+      get data() {
+        return read(rows, table.sensors);
+      },
       ...(encoding && { encoding }),
       statistics: element.name === "timestamp",
     }));
