@@ -29,6 +29,8 @@ export interface AudienceDeps {
 /** How soon the log is looked at again: after something new was there, and after nothing was. */
 const pause_ms = 20;
 const idlePause_ms = 100;
+/** Telling many takes a third of the time at most, where the next look is no later than this: what comes meanwhile is one write. */
+const longestLook_ms = 120;
 /** How long others wait while many are told: an upload waits as long for each of its steps. */
 const slice_ms = 0.5;
 /** How long those who are told at once wait for those who are behind. */
@@ -141,7 +143,10 @@ export class Audience {
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
       // Beforehand: who comes meanwhile isn't told of this, and those who are told of it go on behind it.
       this.#end = part.next;
+      const began_ms = performance.now();
       await this.#tellTogether(part, end);
+      const told_ms = performance.now();
+      this.#due_ms = told_ms + restAfter(told_ms - began_ms);
       return part.next;
     } catch (error) {
       if (!isCursorGone(error)) throw error;
@@ -263,6 +268,10 @@ export class Audience {
       this.#deps.log.warn({ err: error }, "what is stored can't be told for now; it is told later");
     this.#fails = true;
   }
+}
+
+function restAfter(telling_ms: number): number {
+  return Math.min(2 * telling_ms, longestLook_ms - telling_ms);
 }
 
 function lossMessage({ code, message }: KnownError): Message {
