@@ -28,6 +28,21 @@ export async function openJournal(
   return await Journal.open(path, { ...usual, ...options });
 }
 
+/** Records that differ in length and in the bytes of their characters. */
+export const some: Json[] = [
+  { n: 1 },
+  "zwei",
+  [3, null, true],
+  { µA: 4.5, text: "a\nb\r\u2028" },
+  "",
+  6,
+];
+
+/** Appends all at once. */
+export async function appendAll(journal: Journal, records: readonly Json[]): Promise<void> {
+  await Promise.all(records.map(async (record) => await journal.append(record)));
+}
+
 /** All that a journal hands out, in order. */
 export async function drained(journal: Journal): Promise<Json[]> {
   const all: Json[] = [];

@@ -1,0 +1,113 @@
+import { readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assert, asyncProperty, integer, nat, tuple } from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Json } from "../../src/lib/journal-lines.ts";
+import {
+  appendAll,
+  drained,
+  filesIn,
+  openJournal,
+  reopened,
+  some,
+  useDirectories,
+} from "../support/journal.ts";
+import { listening } from "../support/log.ts";
+
+const newDirectory = useDirectories();
+
+describe("a damaged journal", () => {
+  it("hands out all records before a write that was cut short, wherever that was", async () => {
+    const path = newDirectory();
+    const { file, bytes, ends } = await written(path, some);
+    for (let length = 0; length <= bytes.length; length += 1) {
+      await writeFile(file, bytes.subarray(0, length));
+      const whole = ends.filter((end) => end <= length).length;
+      expect(await reopened(path)).toEqual(some.slice(0, whole));
+      expect(await filesIn(path)).toEqual([]);
+    }
+  });
+
+  it("hands out all records but those that a wrong byte is in, and keeps the segment aside", async () => {
+    const path = newDirectory();
+    const { file, bytes, ends } = await written(path, some);
+    const flips = tuple(nat(bytes.length - 2), integer({ min: 1, max: 255 }));
+    await assert(
+      asyncProperty(flips, async ([at, bits]) => {
+        const damaged = Buffer.from(bytes);
+        damaged[at]! ^= bits;
+        await writeFile(file, damaged);
+        // A newline is the end of one record and what the next one begins behind.
+        const hit = ends.flatMap((end, n) =>
+          at < end && at >= (ends[n - 1] ?? 0) ? (at === end - 1 ? [n, n + 1] : [n]) : [],
+        );
+        expect(await reopened(path)).toEqual(some.filter((_, n) => !hit.includes(n)));
+        expect(await filesIn(path)).toEqual([expect.stringMatching(/\.damaged$/)]);
+        expect(await reopened(path)).toEqual([]);
+        await rm(`${file}.damaged`);
+      }),
+    );
+  });
+
+  it("says so, and what it keeps aside takes no room, in this life and the next", async () => {
+    const path = newDirectory();
+    const { file, bytes } = await written(path, ["one", "two"]);
+    await writeFile(file, Buffer.concat([bytes, Buffer.from("\nnonsense\n00000000 \n")]));
+    const { told, log } = listening();
+    const journal = await openJournal(path, { log, maxBytes: 100 });
+    expect(journal.depth().records).toBe(2);
+    expect(journal.aside()).toEqual({ files: 0, bytes: 0 });
+    expect(await drained(journal)).toEqual(["one", "two"]);
+    expect(told).toEqual([
+      [{ file: `${file}.damaged`, damaged: 3 }, expect.stringContaining("damaged")],
+    ]);
+    expect(journal.depth()).toEqual({ records: 0, bytes: 0 });
+    const aside = { files: 1, bytes: (await stat(`${file}.damaged`)).size };
+    expect(journal.aside()).toEqual(aside);
+    await journal.append("x".repeat(80));
+    await journal.close();
+
+    const next = await openJournal(path, { log });
+    expect(next.aside()).toEqual(aside);
+    expect(told.slice(1)).toEqual([[{ path, ...aside }, expect.stringContaining("kept aside")]]);
+    await rm(`${file}.damaged`);
+    expect(await drained(next)).toEqual(["x".repeat(80)]);
+    expect(next.aside()).toEqual({ files: 0, bytes: 0 });
+    await next.close();
+  });
+
+  it("goes on with the next segment when it can't read one to its end", async () => {
+    const path = newDirectory();
+    const { file } = await written(path, ["good"]);
+    await rename(file, join(path, "999999999999999-ffffffffffff.ndjson"));
+    // Its first page can't be read.
+    await symlink("/proc/self/mem", join(path, "000000000000000-000000000000.ndjson"));
+    const journal = await openJournal(path);
+    expect(await drained(journal)).toEqual(["good"]);
+    expect(await filesIn(path)).toEqual(["000000000000000-000000000000.ndjson.damaged"]);
+  });
+
+  it("lets alone what isn't its own", async () => {
+    const path = newDirectory();
+    const { file } = await written(path, ["mine"]);
+    await writeFile(join(path, "README"), "not a journal\n");
+    await truncate(file, (await readFile(file)).length);
+    expect(await reopened(path)).toEqual(["mine"]);
+    expect(await filesIn(path)).toEqual(["README"]);
+  });
+});
+
+/** A segment with some records, its bytes, and where in them each record ends. */
+async function written(
+  path: string,
+  records: readonly Json[],
+): Promise<{ file: string; bytes: Buffer; ends: number[] }> {
+  const journal = await openJournal(path);
+  await appendAll(journal, records);
+  await journal.close();
+  const [name = ""] = await filesIn(path);
+  const file = join(path, name);
+  const bytes = await readFile(file);
+  const ends = [...bytes.entries()].flatMap(([at, byte]) => (byte === 10 ? [at + 1] : []));
+  return { file, bytes, ends };
+}
