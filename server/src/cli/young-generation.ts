@@ -6,8 +6,8 @@ const enough_bytes = 16 * 2 ** 20;
 const look_ms = 50;
 
 /**
- * Has V8 keep what is young apart and in little memory, but not in less than it takes, in a process that runs for months; to
- * be called before much is loaded.
+ * Has V8 keep what is young apart and in little memory, but not in so little that it collects all the time; to be called before
+ * much is loaded, in a process that runs for months.
  */
 export function boundYoungGeneration(): void {
   let mayGrow = false;

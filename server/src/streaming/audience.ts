@@ -30,7 +30,7 @@ export interface AudienceDeps {
 const pause_ms = 20;
 const idlePause_ms = 100;
 /** Telling many takes a third of the time at most, where the next look is no later than this: what comes meanwhile is one write. */
-const longestLook_ms = 120;
+const latestLook_ms = 120;
 /** How long others wait while many are told: an upload waits as long for each of its steps. */
 const slice_ms = 0.5;
 /** How long those who are told at once wait for those who are behind. */
@@ -271,7 +271,7 @@ export class Audience {
 }
 
 function restAfter(telling_ms: number): number {
-  return Math.min(2 * telling_ms, longestLook_ms - telling_ms);
+  return Math.min(2 * telling_ms, latestLook_ms - telling_ms);
 }
 
 function lossMessage({ code, message }: KnownError): Message {
