@@ -24,9 +24,13 @@ export class Directory<Row extends { readonly id: number; readonly name: string 
 export function numbersAndNames(
   references: readonly (Reference | undefined)[],
 ): [ids: number[], names: string[]] {
-  const ids = references.flatMap((one) => (one && "id" in one ? [one.id] : []));
-  const names = references.flatMap((one) => (one && "name" in one ? [one.name] : []));
-  return [[...new Set(ids)], [...new Set(names)]];
+  const [ids, names] = [new Set<number>(), new Set<string>()];
+  for (const reference of references) {
+    if (!reference) continue;
+    if ("id" in reference) ids.add(reference.id);
+    else names.add(reference.name);
+  }
+  return [[...ids], [...names]];
 }
 
 /** A reference as people are told it. */

@@ -8,7 +8,6 @@ import {
   findOrCreateLoggers,
   type Arrival,
   type CreatorDeps,
-  type Wish,
 } from "./newcomers.ts";
 import { findLoggerFault, findRoles, isOpenTo, refuseCell, type Roles } from "./permission.ts";
 import { refusalIfAny, unknownCell, unknownUploadKey, type Refusal } from "./refusal.ts";
@@ -36,7 +35,7 @@ export async function judge(
   candidates: readonly Candidate[],
 ): Promise<Verdict[]> {
   const known = candidates.filter(({ sender }) => sender.kind !== "unknown");
-  const cells = await findOrCreateCells(deps, known.map(cellWish));
+  const cells = await findOrCreateCells(deps, known, cellsOf);
   const roles = await findRoles(
     deps.lookup,
     known.map(({ sender }) => sender),
@@ -44,23 +43,20 @@ export async function judge(
   );
   const cellFaults = candidates.map((candidate) => findCellFaults(candidate, cells, roles));
   const placed = candidates.filter((_, at) => !cellFaults[at]);
-  const loggers = await findOrCreateLoggers(deps, placed.map(loggerWish));
+  const loggers = await findOrCreateLoggers(deps, placed, loggersOf);
   return candidates.map((candidate, at) => {
     const refusal = cellFaults[at] ?? findLoggerFaults(candidate, loggers);
     return refusal ? { refusal } : { readings: toReadings(candidate, cells, loggers) };
   });
 }
 
-function cellWish({ measurements, ...arrival }: Candidate): Wish {
-  return { ...arrival, references: measurements.map(({ cell }) => cell) };
+function cellsOf({ measurements }: Candidate): Reference[] {
+  return measurements.map(({ cell }) => cell);
 }
 
-function loggerWish({ measurements, ...arrival }: Candidate): Wish {
-  const references = measurements.flatMap(({ logger }) => [
-    logger,
-    loggerOf(arrival.sender, logger),
-  ]);
-  return { ...arrival, references };
+function loggersOf({ measurements, sender }: Candidate): (Reference | undefined)[] {
+  const named = measurements.map(({ logger }) => logger);
+  return sender.kind === "logger" ? [...named, { id: sender.loggerId }] : named;
 }
 
 function findCellFaults(
@@ -69,7 +65,7 @@ function findCellFaults(
   roles: Roles,
 ): Refusal | undefined {
   if (sender.kind === "unknown") return unknownUploadKey();
-  return findFaults(measurements, ({ cell: reference }) => {
+  return refusalIfAny(measurements, ({ cell: reference }) => {
     const cell = cells.find(reference);
     if (!cell) return unknownCell(describeReference(reference));
     return isOpenTo(sender, cell, roles) ? undefined : refuseCell(sender, reference);
@@ -80,17 +76,7 @@ function findLoggerFaults(
   { sender, measurements }: Candidate,
   loggers: Directory<Logger>,
 ): Refusal | undefined {
-  return findFaults(measurements, ({ logger }) => findLoggerFault(sender, logger, loggers));
-}
-
-function findFaults(
-  measurements: readonly Measurement[],
-  findFault: (measurement: Measurement) => Refusal | undefined,
-): Refusal | undefined {
-  return refusalIfAny(
-    measurements.map(({ idx }) => idx),
-    measurements.map(findFault),
-  );
+  return refusalIfAny(measurements, ({ logger }) => findLoggerFault(sender, logger, loggers));
 }
 
 /** The logger that readings are kept under: an upload key says it for the message. */

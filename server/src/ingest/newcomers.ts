@@ -20,16 +20,15 @@ export interface Arrival {
 }
 
 /** What an upload refers to. */
-export interface Wish extends Arrival {
-  readonly references: readonly (Reference | undefined)[];
-}
+type ReferencesOf<Upload> = (upload: Upload) => readonly (Reference | undefined)[];
 
 /** The cells that uploads refer to. What one names and isn't there is made, where its sender may make cells. */
-export async function findOrCreateCells(
+export async function findOrCreateCells<Upload extends Arrival>(
   { db, lookup, settings }: CreatorDeps,
-  wishes: readonly Wish[],
+  uploads: readonly Upload[],
+  referencesOf: ReferencesOf<Upload>,
 ): Promise<Directory<Cell>> {
-  return await findOrCreate(db, wishes, {
+  return await findOrCreate(db, uploads, referencesOf, {
     objectType: "cell",
     find: async (ids, names) => await lookup.cells(ids, names),
     create: async (transaction, name, userId) =>
@@ -38,11 +37,12 @@ export async function findOrCreateCells(
 }
 
 /** The loggers that uploads refer to. What one names and isn't there is made, where its sender may make loggers. */
-export async function findOrCreateLoggers(
+export async function findOrCreateLoggers<Upload extends Arrival>(
   { db, lookup }: CreatorDeps,
-  wishes: readonly Wish[],
+  uploads: readonly Upload[],
+  referencesOf: ReferencesOf<Upload>,
 ): Promise<Directory<Logger>> {
-  return await findOrCreate(db, wishes, {
+  return await findOrCreate(db, uploads, referencesOf, {
     objectType: "logger",
     find: async (ids, names) => await lookup.loggers(ids, names),
     create: async (transaction, name, userId) => await createLogger(transaction, { name, userId }),
@@ -55,19 +55,24 @@ interface Table<Row> {
   readonly create: (db: Db, name: string, userId: string | null) => Promise<Row>;
 }
 
-async function findOrCreate<Row extends { readonly id: number; readonly name: string }>(
+async function findOrCreate<
+  Upload extends Arrival,
+  Row extends { readonly id: number; readonly name: string },
+>(
   db: Db,
-  wishes: readonly Wish[],
+  uploads: readonly Upload[],
+  referencesOf: ReferencesOf<Upload>,
   table: Table<Row>,
 ): Promise<Directory<Row>> {
-  const [ids, names] = numbersAndNames(wishes.flatMap(({ references }) => references));
+  const [ids, names] = numbersAndNames(uploads.flatMap(referencesOf));
   const find = async () =>
     new Directory(ids.length + names.length === 0 ? [] : await table.find(ids, names));
   const known = await find();
   let created = false;
-  for (const { sender, receivedAt, references } of wishes) {
+  for (const upload of uploads) {
+    const { sender, receivedAt } = upload;
     if (sender.kind !== "user" || !sender.mayCreate) continue;
-    for (const name of numbersAndNames(references)[1]) {
+    for (const name of numbersAndNames(referencesOf(upload))[1]) {
       if (name === "" || known.find({ name })) continue;
       await create(db, name, sender, receivedAt, table).catch(unlessRefused);
       created = true;

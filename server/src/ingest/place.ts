@@ -131,7 +131,9 @@ export class Placer {
     memory: Memory,
   ): Promise<Verdict[]> {
     const candidates = arrived.flatMap(({ content, uplink: { receivedAt } }, at) =>
-      "measurements" in content ? [{ ...content, receivedAt, sender: senders[at]! }] : [],
+      "measurements" in content
+        ? [{ measurements: content.measurements, receivedAt, sender: senders[at]! }]
+        : [],
     );
     const verdicts = (await judge({ ...this.#deps, lookup: memory }, candidates)).values();
     return arrived.map(({ content }, at) => {

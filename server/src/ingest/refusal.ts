@@ -116,18 +116,20 @@ export const unknownFormat = (contentType: string) =>
 /**
  * The first fault, if there is one, with a verdict for every measurement: a message is taken whole or not at all.
  *
- * @param idxs the node's own numbers of the message's measurements
- * @param faults what is wrong with each, in the same order
+ * @param measurements with the node's own numbers for them
  */
-export function refusalIfAny(
-  idxs: readonly number[],
-  faults: readonly (Refusal | undefined)[],
+export function refusalIfAny<Item extends { readonly idx: number }>(
+  measurements: readonly Item[],
+  findFault: (measurement: Item, at: number) => Refusal | undefined,
 ): Refusal | undefined {
-  const first = faults.find((fault) => fault !== undefined);
-  if (!first) return undefined;
-  first.verdicts = idxs.map((idx, at) => ({
+  // Nearly all messages are without one, and this is asked of every one.
+  const at = measurements.findIndex((measurement, nth) => findFault(measurement, nth));
+  if (at < 0) return undefined;
+  const faults = measurements.map(findFault);
+  const first = faults[at]!;
+  first.verdicts = measurements.map(({ idx }, nth) => ({
     idx,
-    error: faults[at]?.sensorError ?? SensorError.ok,
+    error: faults[nth]?.sensorError ?? SensorError.ok,
   }));
   return first;
 }

@@ -24,13 +24,14 @@ export function decodeRepeated(payload: Uint8Array): Decoded {
   if (measurements.length > mostMeasurements)
     throw invalidMeasurement(`the message has more than ${mostMeasurements} measurements`);
   const read = measurements.map((measurement) => readMeasurement(measurement, message));
-  const faults = read.map((outcome) => (outcome instanceof Refusal ? outcome : undefined));
-  const refusal = refusalIfAny(
-    measurements.map(({ idx }) => idx),
-    faults,
-  );
+  const refusal = refusalIfAny(measurements, (_, at) => {
+    const outcome = read[at];
+    return outcome instanceof Refusal ? outcome : undefined;
+  });
   if (refusal) throw refusal;
-  return { measurements: read.flatMap((outcome) => (outcome instanceof Refusal ? [] : [outcome])) };
+  return {
+    measurements: read.filter((outcome): outcome is Measurement => !(outcome instanceof Refusal)),
+  };
 }
 
 function readMeasurement(
