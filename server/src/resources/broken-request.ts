@@ -1,31 +1,21 @@
 import type { Socket } from "node:net";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyReply } from "fastify";
+import type { Exchange } from "./exchanges.ts";
 import { encodeFailure, isNode, toProblemJson, type Problem } from "./problem.ts";
-
-/** The answer to the latest request of each connection, given or still owed. */
-export type LastAnswers = WeakMap<Socket, FastifyReply>;
-
-/** Notes every answer from now on as its connection's last one. */
-export function noteAnswers(app: FastifyInstance, answers: LastAnswers): void {
-  app.addHook("onRequest", (request, reply, done) => {
-    answers.set(request.raw.socket, reply);
-    done();
-  });
-}
 
 /**
  * Answers what stopped being HTTP before a route could answer it: in a few bytes, with their number and in one
  * write, since it may be a node that asked. What follows a whole request can't take that one's answer away.
  *
- * @param last the answer to the latest request that came over the connection, if one did
+ * @param latest the exchange that came before it over the connection, if one did
  */
 export function answerBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Socket,
-  last: FastifyReply | undefined,
+  latest: Exchange | undefined,
 ): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const owed = last && !last.raw.writableFinished ? last : undefined;
+  const owed = latest?.reply.raw.writableFinished ? undefined : latest?.reply;
   if (owed?.request.raw.complete) {
     owed.raw.shouldKeepAlive = false;
     return;

@@ -39,10 +39,8 @@ export function identifyCallers(
   limit: Limit,
 ): void {
   app.addHook("onRequest", async (request, reply) => {
-    const { door, anyone } = request.routeOptions.config;
-    if (door) return;
     try {
-      if (!anyone) request.caller = await identify(deps, request);
+      if (!request.routeOptions.config.anyone) request.caller = await identify(deps, request);
     } finally {
       await limit(request, reply);
     }

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { Server as NetServer } from "node:net";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
@@ -15,22 +14,11 @@ const mostTurns = 10_000;
  */
 export class Closing {
   readonly #app: FastifyInstance;
-  /** Connections between two requests. */
-  readonly #kept = new Set<Socket>();
   #linger_ms = 0;
 
   /** To be made before the server listens. */
   constructor(app: FastifyInstance) {
     this.#app = app;
-    app.server.on("connection", (socket: Socket) => {
-      socket.once("close", () => this.#kept.delete(socket));
-    });
-    app.server.on("request", ({ socket }, response) => {
-      this.#kept.delete(socket);
-      response.once("close", () => {
-        if (socket.writable) this.#kept.add(socket);
-      });
-    });
     app.addHook("preClose", async () => await this.#linger());
   }
 
@@ -65,6 +53,13 @@ export class Closing {
 
   async #linger(): Promise<void> {
     const until_ms = performance.now() + this.#linger_ms;
-    while (this.#kept.size > 0 && performance.now() < until_ms) await sleep(look_ms);
+    while (this.#keepsSome() && performance.now() < until_ms) await sleep(look_ms);
+  }
+
+  /** Whether there is a connection between two requests. */
+  #keepsSome(): boolean {
+    return [...this.#app.exchanges].some(
+      ([socket, { reply }]) => socket.writable && reply.raw.writableFinished,
+    );
   }
 }

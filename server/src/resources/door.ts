@@ -55,11 +55,19 @@ const secretHeaders = new Set([
   "x-downlink-apikey",
 ]);
 
+/** Opens doors, apart from the resources: no upload is refused for a bad token, or since there were too many. */
+export async function openDoors(
+  app: FastifyInstance,
+  { deps, doors }: { deps: DoorDeps; doors: readonly Door[] },
+): Promise<void> {
+  for (const door of doors) openDoor(app, deps, door);
+}
+
 /**
  * Opens a door for uploads. Whatever its Content-Type says, the body is taken as bytes: what can't be placed is
  * kept exactly as it came.
  */
-export function openDoor(
+function openDoor(
   app: FastifyInstance,
   deps: DoorDeps,
   { url, described, formatOf, answer = answerStored, credentialsOf }: Door,
@@ -96,11 +104,14 @@ function nameOf(outcome: Outcome): string {
 
 function takeBytes(door: FastifyInstance): void {
   door.removeAllContentTypeParsers();
-  door.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  const type = "application/octet-stream";
+  door.addContentTypeParser(type, { parseAs: "buffer" }, (_request, body, done) =>
+    done(null, body),
+  );
   // The framework refuses a Content-Type that it can't read before anyone sees the body.
   door.addHook("onRequest", (request, _reply, done) => {
     request.uploadType = request.headers["content-type"] ?? "";
-    request.headers["content-type"] = "application/octet-stream";
+    request.headers["content-type"] = type;
     done();
   });
 }

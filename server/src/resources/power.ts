@@ -8,7 +8,7 @@ import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { slot } from "./columnar.ts";
 import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
-import { openDoor } from "./door.ts";
+import type { Door } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
 import { receiptOf } from "./upload-schemas.ts";
@@ -28,23 +28,24 @@ const Power = Type.Interface(
   },
 );
 
-/** `/power`: a cell's voltage (mV), current (µA) and power (µW), and the older upload by names. */
-export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, {
-    url: "/power",
-    described: {
-      operationId: "uploadPower",
-      summary: "Uploads voltage and current, by the names of cell and logger",
-      takes: namedTypes("NamedPower", NamedPower),
-      answers: { "application/json": receiptOf("PowerReceipt", ["voltage", "current"]) },
-    },
-    formatOf: jsonOrForm("power/json", "power/form"),
-    answer: (stored, request) => {
-      const sent = sentValues(request);
-      return { ...receipt(stored), voltage: sent("v"), current: sent("i") };
-    },
-  });
+/** The older upload of a voltage and a current, by names. */
+export const powerDoor: Door = {
+  url: "/power",
+  described: {
+    operationId: "uploadPower",
+    summary: "Uploads voltage and current, by the names of cell and logger",
+    takes: namedTypes("NamedPower", NamedPower),
+    answers: { "application/json": receiptOf("PowerReceipt", ["voltage", "current"]) },
+  },
+  formatOf: jsonOrForm("power/json", "power/form"),
+  answer: (stored, request) => {
+    const sent = sentValues(request);
+    return { ...receipt(stored), voltage: sent("v"), current: sent("i") };
+  },
+};
 
+/** `/power`: a cell's voltage (mV), current (µA) and power (µW). */
+export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   const schema = {
     operationId: "readPower",
     summary: "Voltage, current and power of a cell",

@@ -70,8 +70,7 @@ export async function openRateLimit(app: FastifyInstance, deps: RateLimitDeps): 
     },
   });
   return async (request, reply) => {
-    const { door, fitsNode } = request.routeOptions.config;
-    if (door || fitsNode) return;
+    if (request.routeOptions.config.fitsNode) return;
     const counted = await count(request);
     if (counted.isAllowed) return;
     const { policy, most } = findRule(request, requestsPerMinute);

@@ -24,13 +24,10 @@ export async function readCredentials(
   now: number,
 ): Promise<Credentials> {
   const { authorization, apiKey } = credentialsOf(request);
-  return {
-    kind: "open",
-    key: apiKey === undefined ? undefined : showKey(apiKey),
-    session:
-      authorization === undefined ? undefined : await readSession(tokens, authorization, now),
-    address: request.ip,
-  };
+  const key = apiKey === undefined ? undefined : showKey(apiKey);
+  const session =
+    authorization === undefined ? undefined : await readSession(tokens, authorization, now);
+  return { kind: "open", key, session, address: request.ip };
 }
 
 /** A key without its secret, if a text is formed as one. */

@@ -8,7 +8,7 @@ import { findSensors, streamKey } from "../timeseries/sensors.ts";
 import { slot } from "./columnar.ts";
 import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
-import { isVersion2, openDoor } from "./door.ts";
+import { isVersion2, type Door } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
 import { anyUpload, Json, nodeAnswers } from "./upload-schemas.ts";
@@ -44,29 +44,31 @@ const SensorReadings = Type.Object(
   },
 );
 
-/** `/sensor` and `/sensor_json`: where devices upload, and one stream of a cell is read. */
-export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, {
-    url: "/sensor",
-    described: {
-      operationId: "upload",
-      summary: "Uploads a measurement, as nodes and The Things Stack do",
-      takes: anyUpload,
-      answers: nodeAnswers,
-    },
-    formatOf: formatOfUpload,
-  });
-  openDoor(app, deps, {
-    url: "/sensor_json",
-    described: {
-      operationId: "uploadJson",
-      summary: "The same, in JSON alone",
-      takes: { "application/json": Json },
-      answers: nodeAnswers,
-    },
-    formatOf: (type) => (type === "application/json" ? "json" : undefined),
-  });
+/** Where devices upload, and The Things Stack for them. */
+export const sensorDoor: Door = {
+  url: "/sensor",
+  described: {
+    operationId: "upload",
+    summary: "Uploads a measurement, as nodes and The Things Stack do",
+    takes: anyUpload,
+    answers: nodeAnswers,
+  },
+  formatOf: formatOfUpload,
+};
 
+export const sensorJsonDoor: Door = {
+  url: "/sensor_json",
+  described: {
+    operationId: "uploadJson",
+    summary: "The same, in JSON alone",
+    takes: { "application/json": Json },
+    answers: nodeAnswers,
+  },
+  formatOf: (type) => (type === "application/json" ? "json" : undefined),
+};
+
+/** `/sensor` and `/sensor_json`: one stream of a cell. */
+export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   const readings = { querystring: SensorQuery, response: { 200: SensorReadings } };
   for (const [url, operationId] of paths) {
     const summary = "One sensor of a cell";

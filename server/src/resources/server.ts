@@ -4,7 +4,7 @@ import { fastify, LogController, type FastifyInstance } from "fastify";
 import { redactPath } from "../auth/keys.ts";
 import { readAddresses } from "../lib/addresses.ts";
 import { defineError } from "../lib/errors.ts";
-import { answerBrokenRequest, noteAnswers, type LastAnswers } from "./broken-request.ts";
+import { answerBrokenRequest } from "./broken-request.ts";
 import { apiKey } from "./api-key.ts";
 import { audit } from "./audit.ts";
 import { auth } from "./auth.ts";
@@ -21,7 +21,9 @@ import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
 import { docs } from "./docs.ts";
+import { openDoors } from "./door.ts";
 import { equations } from "./equations.ts";
+import { Exchanges } from "./exchanges.ts";
 import { exportCsv } from "./export.ts";
 import { takeEmptyBodies } from "./empty-body.ts";
 import { readForms } from "./form.ts";
@@ -38,7 +40,7 @@ import { answerOtherMethods, collectRoutes } from "./methods.ts";
 import { describeRoutes, openapi } from "./openapi.ts";
 import { metrics } from "./metrics.ts";
 import { oauth } from "./oauth.ts";
-import { power } from "./power.ts";
+import { power, powerDoor } from "./power.ts";
 import { answerError, isNode } from "./problem.ts";
 import { openRateLimit } from "./rate-limit.ts";
 import { readyz } from "./readyz.ts";
@@ -46,18 +48,18 @@ import { quarantine } from "./quarantine.ts";
 import { readings } from "./readings.ts";
 import { nameRequests } from "./request-id.ts";
 import { headersOf, secureAnswer, secureAnswers } from "./security-headers.ts";
-import { sensor } from "./sensor.ts";
+import { sensor, sensorDoor, sensorJsonDoor } from "./sensor.ts";
 import { since } from "./since.ts";
 import { session } from "./session.ts";
 import { limitArrival } from "./slow-requests.ts";
 import { tags } from "./tags.ts";
 import { taskResult } from "./task-result.ts";
 import { tasks } from "./tasks.ts";
-import { teros } from "./teros.ts";
+import { teros, terosDoor } from "./teros.ts";
 import { answerUnplaced } from "./unplaced.ts";
 import { userCells } from "./user-cells.ts";
 import { user } from "./user.ts";
-import { uploadByKey, uploadKeys } from "./upload-keys.ts";
+import { keyDoor, uploadKeys } from "./upload-keys.ts";
 import { compileValidator } from "./validator.ts";
 import { watchRequests } from "./watch.ts";
 
@@ -73,7 +75,6 @@ export function buildServer(
   deps: ServerDeps,
   limits: ServerLimits = defaultLimits,
 ): FastifyInstance {
-  const lastAnswers: LastAnswers = new WeakMap();
   const isProxy = readAddresses(deps.settings.trustProxy);
   const options = toOptions(limits);
   const app = fastify({
@@ -97,7 +98,7 @@ export function buildServer(
     // A node sends a reading once: what comes while the server closes is still taken.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
-      answerBrokenRequest(error, socket, lastAnswers.get(socket)),
+      answerBrokenRequest(error, socket, app.exchanges.latestOn(socket)),
     frameworkErrors: (error, request, reply) => {
       secureAnswer(request, reply, headersOf(deps.settings.publicUrl));
       answerError(error, request, reply);
@@ -107,7 +108,7 @@ export function buildServer(
   // Node.js answers an expectation that it doesn't know by itself, in chunks; it may be ignored as well.
   app.server.on("checkExpectation", (request, response) => app.routing(request, response));
   limitConnections(app.server, limits, { isProxy, log: deps.log });
-  noteAnswers(app, lastAnswers);
+  app.decorate("exchanges", new Exchanges(app));
   limitArrival(app, limits.requestTimeout_ms);
   app.setValidatorCompiler(compileValidator);
   app.decorateRequest("uploadType", undefined);
@@ -122,8 +123,13 @@ export function buildServer(
   describeRoutes(app);
   const routes = collectRoutes(app);
   const channel = openLive(app, deps);
+  app.register(openDoors, {
+    prefix: "/api",
+    deps,
+    doors: [sensorDoor, sensorJsonDoor, powerDoor, terosDoor],
+  });
+  app.register(openDoors, { deps, doors: [keyDoor] });
   app.register(registerResources, { prefix: "/api", deps, channel, limits });
-  app.register(uploadByKey, { deps });
   app.register(registerOperation, { deps });
   app.register(answerOtherMethods, { routes });
   return app;
@@ -197,8 +203,7 @@ async function registerOperation(
 /** A node has room for an answer of few bytes: it is refused where others are answered more. */
 function refuseNodes(app: FastifyInstance): void {
   app.addHook("onRequest", (request, _reply, done) => {
-    const { door, fitsNode } = request.routeOptions.config;
-    done(!door && !fitsNode && isNode(request) ? notForNodes() : undefined);
+    done(!request.routeOptions.config.fitsNode && isNode(request) ? notForNodes() : undefined);
   });
 }
 

@@ -1,5 +1,3 @@
-import { Socket } from "node:net";
-import type { IncomingMessage } from "node:http";
 import type { FastifyInstance } from "fastify";
 
 /** How long a large file may take to arrive. */
@@ -13,24 +11,16 @@ const looks = 20;
  * them: it is the longest, and this watches over the others and ends them as Node.js does.
  */
 export function limitArrival(app: FastifyInstance, timeout_ms: number): void {
-  /** When each began, the oldest first: a timer for each would cost an upload more than reading it. */
-  const arriving = new Map<IncomingMessage, number>();
-  app.addHook("onRequest", ({ raw, routeOptions }, _reply, done) => {
-    // What a test injects doesn't arrive.
-    if (raw.socket instanceof Socket && !routeOptions.config.slow) {
-      arriving.set(raw, performance.now());
-      raw.once("close", () => arriving.delete(raw));
-    }
-    done();
-  });
-  const timer = setInterval(() => {
+  const endSlow = (): void => {
     const latest_ms = performance.now() - timeout_ms;
-    for (const [raw, begun_ms] of arriving) {
-      if (begun_ms > latest_ms) break;
-      arriving.delete(raw);
-      if (!raw.complete) app.server.emit("clientError", tooSlow(), raw.socket);
+    for (const [socket, { reply, begun_ms }] of app.exchanges) {
+      const { raw, routeOptions } = reply.request;
+      if (begun_ms > latest_ms || raw.complete || routeOptions.config.slow) continue;
+      app.server.emit("clientError", tooSlow(), socket);
     }
-  }, timeout_ms / looks);
+  };
+  // A timer for each request would cost an upload more than reading it.
+  const timer = setInterval(endSlow, timeout_ms / looks);
   timer.unref();
   app.addHook("onClose", (_app, done) => {
     clearInterval(timer);

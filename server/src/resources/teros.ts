@@ -8,7 +8,7 @@ import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
 import { slot } from "./columnar.ts";
 import { compressed } from "./compression.ts";
 import type { ReadingDeps } from "./deps.ts";
-import { openDoor } from "./door.ts";
+import type { Door } from "./door.ts";
 import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
 import { sendSpan } from "./span.ts";
 import { receiptOf } from "./upload-schemas.ts";
@@ -43,23 +43,26 @@ const Teros = Type.Interface(
   },
 );
 
-/** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm), and the older upload by names. */
-export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, {
-    url: "/teros",
-    described: {
-      operationId: "uploadTeros",
-      summary: "Uploads what a TEROS-12 measured, by the names of cell and logger",
-      takes: namedTypes("NamedTeros", NamedTeros),
-      answers: { "application/json": receiptOf("TerosReceipt", terosKeys) },
-    },
-    formatOf: jsonOrForm("teros/json", "teros/form"),
-    answer: (stored, request) => {
-      const [vwc, temp, ec, raw_vwc, water_pot] = terosKeys.map(sentValues(request));
-      return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
-    },
-  });
+const terosKeys = ["vwc", "temp", "ec", "raw_vwc", "water_pot"];
 
+/** The older upload of what a TEROS-12 measured, by names. */
+export const terosDoor: Door = {
+  url: "/teros",
+  described: {
+    operationId: "uploadTeros",
+    summary: "Uploads what a TEROS-12 measured, by the names of cell and logger",
+    takes: namedTypes("NamedTeros", NamedTeros),
+    answers: { "application/json": receiptOf("TerosReceipt", terosKeys) },
+  },
+  formatOf: jsonOrForm("teros/json", "teros/form"),
+  answer: (stored, request) => {
+    const [vwc, temp, ec, raw_vwc, water_pot] = terosKeys.map(sentValues(request));
+    return { ...receipt(stored), vwc, temp, ec, raw_vwc, water_pot };
+  },
+};
+
+/** `/teros`: a cell's soil moisture (%), temperature (°C) and conductivity (µS/cm). */
+export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (app, { deps }) => {
   const schema = {
     operationId: "readTeros",
     summary: "Soil moisture, temperature and conductivity of a cell",
@@ -77,5 +80,4 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
   });
 };
 
-const terosKeys = ["vwc", "temp", "ec", "raw_vwc", "water_pot"];
 const lists = { vwc: slot, temp: slot, ec: slot, raw_vwc: slot };

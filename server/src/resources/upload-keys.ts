@@ -10,7 +10,7 @@ import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
 import { Done } from "./done.ts";
 import { actorOf } from "./caller.ts";
-import { openDoor, type DoorDeps } from "./door.ts";
+import type { Door } from "./door.ts";
 import { forPeople } from "./for-whom.ts";
 import type { KeyDeps } from "./keys.ts";
 import { LoggerParameter } from "./loggers.ts";
@@ -86,21 +86,19 @@ export const uploadKeys: FastifyPluginAsyncTypebox<{ deps: UploadKeyDeps }> = as
 };
 
 /** `/u/{key}`, beside the API: where a node uploads that can be told no more than a URL. */
-export const uploadByKey: FastifyPluginAsyncTypebox<{ deps: DoorDeps }> = async (app, { deps }) => {
-  openDoor(app, deps, {
-    url: "/u/:key",
-    described: {
-      operationId: "uploadByKey",
-      summary: "Uploads with the key of a logger",
-      takes: anyUpload,
-      answers: nodeAnswers,
-    },
-    formatOf: formatOfUpload,
-    credentialsOf: ({ params }) => ({
-      kind: "uploadKey",
-      key: showKey((params as { key: string }).key),
-    }),
-  });
+export const keyDoor: Door = {
+  url: "/u/:key",
+  described: {
+    operationId: "uploadByKey",
+    summary: "Uploads with the key of a logger",
+    takes: anyUpload,
+    answers: nodeAnswers,
+  },
+  formatOf: formatOfUpload,
+  credentialsOf: ({ params }) => ({
+    kind: "uploadKey",
+    key: showKey((params as { key: string }).key),
+  }),
 };
 
 async function makeUploadKey(
