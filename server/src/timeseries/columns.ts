@@ -48,6 +48,7 @@ const patterns = {
 
 /** An instant as it stands in JSON. */
 export function writeInstant(at: RawBuilder<unknown>, format: TimestampFormat): RawBuilder<string> {
-  if (format === "unix") return sql`extract(epoch from ${at})::float8::text`;
+  // Not "extract", which goes by way of decimals.
+  if (format === "unix") return sql`date_part('epoch', ${at})::text`;
   return sql`to_char(${at} at time zone 'UTC', ${patterns[format]})`;
 }

@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from "kysely";
 import { formatIso } from "../lib/time.ts";
-import { isOfHours } from "./resample.ts";
+import { hour_s, isOfHours } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
+import type { RollupUnit } from "./rollup.ts";
 import { selectDeltasIn } from "./rollup-deltas.ts";
 import { planSpans, type Span, type SpanPlan } from "./spans.ts";
 
@@ -27,23 +28,28 @@ export function selectPartials(
   parts: Parts,
 ): RawBuilder<unknown> {
   const bucket = (at: RawBuilder<unknown>) => sql`${bucketOf(at, parts)} as bucket`;
+  const counts = sql`filter (where abs(value) < 1e150)`;
   const readings = sql`
-    select sensor_id, ${bucket(sql`ts`)}, (abs(value) < 1e150)::int as count,
-      case when abs(value) < 1e150 then value end as sum,
-      case when abs(value) < 1e150 then value end as min,
-      case when abs(value) < 1e150 then value end as max
-    from ${rowsIn("reading", "ts", "sensor_id, ts, value", ids, plan.reading)}`;
-  const rollup = (name: "rollup_hour" | "rollup_day", spans: readonly Span[]) => sql`
-    select sensor_id, ${bucket(sql`bucket`)}, count, sum, min, max
-    from ${rowsIn(name, "bucket", "sensor_id, bucket, count, sum, min, max", ids, spans)}`;
+    select ${bucket(sql`ts`)}, (count(*) ${counts})::float8 as count, sum(value) ${counts} as sum,
+      min(value) ${counts} as min, max(value) ${counts} as max
+    from reading where ${isWithin("ts")} group by 1`;
+  const rollup = (unit: RollupUnit) => {
+    const kept = sql`from ${sql.table(`rollup_${unit}`)} where ${isWithin("bucket")}`;
+    // Bringing together what is one row each would cost as much as reading it.
+    if (isMadeOf(parts, unit))
+      return sql`select bucket, count::float8 as count, sum, min, max ${kept}`;
+    return sql`
+      select ${bucket(sql`bucket`)}, sum(count)::float8 as count, sum(sum) as sum, min(min) as min, max(max) as max
+      ${kept} group by 1`;
+  };
   const rolledUp = [...plan.hour, ...plan.day];
   const deltas = sql`
     select sensor_id, ${bucket(sql`hour`)}, count, sum, min, max
     from (${selectDeltasIn(ids, rolledUp)}) as part`;
   const sources = [
-    readings,
-    ...(plan.hour.length > 0 ? [rollup("rollup_hour", plan.hour)] : []),
-    ...(plan.day.length > 0 ? [rollup("rollup_day", plan.day)] : []),
+    selectInEach(ids, plan.reading, readings),
+    ...(plan.hour.length > 0 ? [selectInEach(ids, plan.hour, rollup("hour"))] : []),
+    ...(plan.day.length > 0 ? [selectInEach(ids, plan.day, rollup("day"))] : []),
     ...(rolledUp.length > 0 ? [deltas] : []),
   ];
   return sql.join(sources, sql` union all `);
@@ -59,28 +65,45 @@ export function selectReadings(
   ids: readonly number[],
   spans: readonly Span[],
 ): RawBuilder<unknown> {
-  return sql`select sensor_id, ts as bucket, value
-    from ${rowsIn("reading", "ts", "sensor_id, ts, value", ids, spans)}`;
+  const readings = sql`select ts as bucket, value from reading where ${isWithin("ts")}`;
+  return selectInEach(ids, spans, readings);
 }
 
-/** The rows of a table in some spans. "offset 0" has each span looked up in the key, however many there are. */
-function rowsIn(
-  table: "reading" | "rollup_hour" | "rollup_day",
-  instant: "ts" | "bucket",
-  columns: string,
+/** Whether each bucket is one row of a rollup. */
+function isMadeOf({ buckets, starts }: Parts, unit: RollupUnit): boolean {
+  if (unit === "hour") return buckets.kind === "width" && buckets.width_s === hour_s;
+  return buckets.kind === "calendar" && buckets.unit === "day" && !starts;
+}
+
+/** Whether a row is of the sensor and in the span that `selectInEach` is at. */
+function isWithin(instant: "ts" | "bucket"): RawBuilder<boolean> {
+  const at = sql.ref(instant);
+  return sql`sensor_id = sensor.id and ${at} >= span."from" and ${at} < span."to"`;
+}
+
+/**
+ * The rows that a statement selects for each sensor and span by itself, beside the sensor's number. "offset 0" has each
+ * looked up in the key, however many there are, and the ends of a span made once: the end that a closed one includes is
+ * the last instant before another one, since PostgreSQL counts microseconds.
+ */
+function selectInEach(
   ids: readonly number[],
   spans: readonly Span[],
+  rows: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
-  const at = sql.ref(instant);
-  return sql`unnest(
-      ${spans.map(({ from }) => from)}::float8[], ${spans.map(({ to }) => to)}::float8[],
-      ${spans.map(({ closed }) => closed)}::bool[]) as span ("from", "to", closed)
-    cross join lateral (
-      select ${sql.raw(columns)} from ${sql.table(table)}
-      where sensor_id = any(${ids}::int[]) and ${at} >= to_timestamp(span.from) and ${at} <= to_timestamp(span.to)
-        and (closed or ${at} < to_timestamp(span.to))
+  return sql`
+    select sensor.id as sensor_id, part.*
+    from (
+      select to_timestamp("from") as "from",
+        to_timestamp("to") + case when closed then interval '1 microsecond' else interval '0' end as "to"
+      from unnest(
+        ${spans.map(({ from }) => from)}::float8[], ${spans.map(({ to }) => to)}::float8[],
+        ${spans.map(({ closed }) => closed)}::bool[]
+      ) as span ("from", "to", closed)
       offset 0
-    ) as part`;
+    ) as span
+    cross join unnest(${ids}::int[]) as sensor (id)
+    cross join lateral (${rows} offset 0) as part`;
 }
 
 /** The start of the bucket that an instant, or an hour or day without a bucket's start inside, is part of. */

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { makeAhead } from "../lib/read-ahead.ts";
 import { countBuckets } from "./choose.ts";
 import { listColumns, toChunk, writeInstant, type Chunk, type ChunkRow } from "./columns.ts";
 import { isEmpty, type Measured } from "./measure.ts";
@@ -9,6 +10,8 @@ import type { Resolved } from "./resolve.ts";
 
 /** Points that are read by one statement, and held: some milliseconds' work, a megabyte's text. */
 const mostAtOnce = 20_000;
+/** Statements that an answer has under way at the same time. */
+const sideBySide = 2;
 
 /** The readings of one sensor, at once or in chunks: values, or with an envelope means, least and greatest values. */
 export type Series =
@@ -26,34 +29,33 @@ export function fitAtOnce(measured: readonly Measured[], resolved: Resolved): bo
 }
 
 /**
- * Reads sensors one after the other, in their order, each over a time axis of its own: short ones many at once, a
- * long one in chunks.
+ * Reads sensors in their order, each over a time axis of its own: short ones many at once and two lots of them side by
+ * side, a long one in chunks.
  */
 export async function* readSeries(
   db: Db,
   measured: readonly Measured[],
   resolved: Resolved,
 ): AsyncGenerator<Series> {
-  for (const batch of toBatches(measured, resolved)) {
-    const [first] = batch;
-    if (batch.length === 1 && boundOf(first!, resolved) > mostAtOnce)
-      yield { sensorId: first!.sensorId, chunks: readTable(db, [first!], resolved) };
-    else yield* await readBatch(db, batch, resolved);
-  }
+  const batches = toBatches(measured, resolved);
+  const read = async (batch: readonly Measured[]) => await readBatch(db, batch, resolved);
+  for await (const series of makeAhead(batches, sideBySide, read)) yield* series;
 }
 
-/** Neighbours that together have few points; whoever has many is alone. */
+/** Neighbours that together have few points, in as many lots as are read side by side; whoever has many is alone. */
 function toBatches(measured: readonly Measured[], resolved: Resolved): Measured[][] {
+  const bounds = measured.map((one) => boundOf(one, resolved));
+  const all = bounds.reduce((sum, bound) => sum + bound, 0);
+  const most = Math.min(mostAtOnce, Math.ceil(all / sideBySide));
   const batches: Measured[][] = [];
   let points = Infinity;
-  for (const one of measured) {
-    const more = boundOf(one, resolved);
-    if (points + more > mostAtOnce) {
+  for (const [at, one] of measured.entries()) {
+    if (points + bounds[at]! > most) {
       batches.push([]);
       points = 0;
     }
     batches.at(-1)!.push(one);
-    points += more;
+    points += bounds[at]!;
   }
   return batches;
 }
@@ -63,6 +65,9 @@ async function readBatch(
   batch: readonly Measured[],
   resolved: Resolved,
 ): Promise<Series[]> {
+  const [first] = batch;
+  if (batch.length === 1 && boundOf(first!, resolved) > mostAtOnce)
+    return [{ sensorId: first!.sensorId, chunks: readTable(db, [first!], resolved) }];
   const chunks = isEmpty(resolved.range) ? new Map() : await selectSeries(db, batch, resolved);
   const empty = { timestamp: "", columns: resolved.envelope ? ["", "", ""] : [""] };
   return batch.map(({ sensorId }) => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readAhead } from "../../src/lib/read-ahead.ts";
+import { makeAhead, readAhead } from "../../src/lib/read-ahead.ts";
 
 describe("reading ahead", () => {
   it("has one item more made than are asked for, and no two", async () => {
@@ -52,5 +52,40 @@ describe("reading ahead", () => {
     }
     for await (const item of readAhead(items())) if (item === 1) break;
     expect(isOver).toBe(true);
+  });
+});
+
+describe("making ahead", () => {
+  it("has so many under way and no more, and hands them on in order", async () => {
+    const begun: number[] = [];
+    const ends = Array.from({ length: 4 }, () => Promise.withResolvers<string>());
+    const make = async (item: number) => {
+      begun.push(item);
+      return await ends[item]!.promise;
+    };
+    const made = makeAhead([0, 1, 2, 3], 2, make);
+    const first = made.next();
+    expect(begun).toEqual([0, 1]);
+    ends[1]!.resolve("b");
+    ends[0]!.resolve("a");
+    expect((await first).value).toBe("a");
+    expect((await made.next()).value).toBe("b");
+    expect(begun).toEqual([0, 1, 2]);
+    ends[3]!.resolve("d");
+    ends[2]!.resolve("c");
+    expect((await made.next()).value).toBe("c");
+    expect((await made.next()).value).toBe("d");
+    expect((await made.next()).done).toBe(true);
+  });
+
+  it("hands on what came before an error, and then the error", async () => {
+    const wrong = new Error("away");
+    const made = makeAhead([1, 2, 3], 3, async (item) => {
+      if (item === 2) throw wrong;
+      return await Promise.resolve(item);
+    });
+    expect((await made.next()).value).toBe(1);
+    await expect(made.next()).rejects.toBe(wrong);
+    expect((await made.next()).done).toBe(true);
   });
 });
