@@ -10,7 +10,7 @@ export interface Answer {
 }
 
 /** Reads an answer to its last byte, and keeps nothing of it. */
-export async function get(port: number, path: string): Promise<Answer> {
+async function get(port: number, path: string): Promise<Answer> {
   const start = performance.now();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   request({ host: "127.0.0.1", port, path, agent }, resolve).on("error", reject).end();

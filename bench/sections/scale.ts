@@ -5,7 +5,7 @@ import { getOk } from "../http-get.ts";
 import { round, type Line } from "../line.ts";
 import { median, medianTime } from "../measure.ts";
 import { connect } from "../../server/src/db/connect.ts";
-import { writeReadings, type NewReading } from "../../server/src/timeseries/write.ts";
+import { Writer, type NewReading } from "../../server/src/timeseries/write.ts";
 import { silentLog } from "../silent-log.ts";
 import { autoPath } from "./reads.ts";
 import type { Section, Settings } from "./section.ts";
@@ -134,8 +134,12 @@ async function measureInserts(
 
   async function insertUntil(end: number, half: number): Promise<number> {
     let stored = 0;
+    const writer = new Writer(db);
     const mine = cells.slice(2).filter((_, at) => at % 2 === half);
-    while (performance.now() < end) stored += (await writeReadings(db, nextBatch(mine))).stored;
+    while (performance.now() < end) {
+      const [written] = await writer.write([nextBatch(mine)], undefined);
+      stored += written!.stored;
+    }
     return stored;
   }
 }

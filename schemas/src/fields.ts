@@ -32,12 +32,14 @@ export const Text = Type.String({
 /** An instant as it is answered: ISO 8601, UTC. */
 export const Instant = Type.String({ format: "date-time" });
 
-/** A user's number. */
-export const UserId = Type.String({
+export const Uuid = Type.String({
   pattern: "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
   description: "a UUID",
   examples: ["0b54c1d2-9f0e-4d8e-8f43-6b1c1f5a7c11"],
 });
+
+/** A user's number. */
+export const UserId = Uuid;
 
 export const nullable = <Schema extends Type.TSchema>(schema: Schema) =>
   Type.Union([schema, Type.Null()]);

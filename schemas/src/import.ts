@@ -2,6 +2,10 @@ import { Type, type Static } from "typebox";
 import { CellId, Instant, LoggerNumber, nullable } from "./fields.ts";
 import { Task, TaskId } from "./task.ts";
 
+/** What a file of readings may be. */
+export const importFormats = ["rocketlogger", "sd-card", "export", "parquet", "mapped"] as const;
+export type ImportFormat = (typeof importFormats)[number];
+
 const Column = Type.Union([
   Type.String({ minLength: 1, maxLength: 200 }),
   Type.Integer({ minimum: 1, maximum: 1000 }),
@@ -96,7 +100,7 @@ export type Mapping = Static<typeof Mapping>;
 const ImportedFile = Type.Object(
   {
     name: Type.String(),
-    format: Type.String({ description: "rocketlogger, sd-card, export, parquet or mapped" }),
+    format: Type.Enum([...importFormats]),
     bytes: Type.Integer(),
     rows: Type.Integer({ description: "of measurements, the wrong ones too" }),
     bad_rows: Type.Integer(),
@@ -190,7 +194,7 @@ export const ImportFields = Type.Object(
   {
     cell: Type.Optional(CellId),
     logger: Type.Optional(LoggerNumber),
-    format: Type.Optional(Type.Enum(["rocketlogger", "sd-card", "export", "parquet", "mapped"])),
+    format: Type.Optional(Type.Enum([...importFormats])),
     mapping: Type.Optional(Mapping),
     vwc_unit: Type.Optional(Type.Enum(["fraction", "percent"])),
   },

@@ -108,7 +108,7 @@ export const ReplayOrder = Type.Object(
     cell: Type.Optional(nullable(CellReference)),
     after: Type.Optional(nullable(UploadParameter)),
   },
-  { title: "ReplayOrder", examples: [{ code: "cell_not_found", cell: 999 }] },
+  { title: "ReplayOrder", examples: [{ code: "unknown_cell", cell: 999 }] },
 );
 export type ReplayOrder = Static<typeof ReplayOrder>;
 

@@ -1,16 +1,12 @@
 import { Type, type Static } from "typebox";
-import { Instant, nullable } from "./fields.ts";
+import { Instant, nullable, Uuid } from "./fields.ts";
 
 /** A task waits, is worked at, or is over: done, failed, or cancelled. */
 export const taskStates = ["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"] as const;
 export const TaskState = Type.Enum([...taskStates], { title: "TaskState" });
 export type TaskState = (typeof taskStates)[number];
 
-export const TaskId = Type.String({
-  pattern: "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
-  description: "a UUID",
-  examples: ["0b54c1d2-9f0e-4d8e-8f43-6b1c1f5a7c11"],
-});
+export const TaskId = Uuid;
 
 /** What is asked for: which kind of task, and what it is about. */
 export const TaskOrder = Type.Object(

@@ -106,7 +106,7 @@ interface Parts {
 
 async function openParts(config: Config, log: Log, { parent }: Place): Promise<Parts> {
   const journal = await Journal.open(join(config.dataDir, "journal"), {
-    maxBytes: config.journalMax_bytes,
+    max_bytes: config.journalMax_bytes,
     log,
     clock: systemClock,
   });

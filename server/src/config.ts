@@ -89,7 +89,7 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** A directory on the database's disk. Undefined: it may be on another machine. */
   readonly diskOf: string | undefined;
-  /** Undefined: tasks are rung by way of the database, and each process counts requests for itself. */
+  /** Undefined: tasks are rung by way of the database, and this server counts requests for itself. */
   readonly redisUrl: string | undefined;
   /** How large the journal may grow that keeps uploads while the database is away. */
   readonly journalMax_bytes: number;
@@ -97,7 +97,7 @@ export interface Config {
   readonly demo: boolean;
   /** As the world sees us, without a slash at its end. */
   readonly publicUrl: string;
-  /** Proxies that are believed in whom they answer for: their addresses. */
+  /** Addresses of the proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: string | false;
   /** Where pages come from that may act for their users, beside the public URL: `https://host`. */
   readonly corsOrigins: readonly string[];
@@ -165,7 +165,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl: values.DATABASE_URL,
     diskOf: values.DATABASE_URL === undefined ? dataDir : undefined,
     redisUrl: values.REDIS_URL,
-    journalMax_bytes: values.JOURNAL_MAX_MB * 1024 * 1024,
+    journalMax_bytes: values.JOURNAL_MAX_MB * 1_000_000,
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
     publicUrl,

@@ -13,6 +13,12 @@ export interface AuthDeps {
   readonly tokens: TokenSettings;
 }
 
+/** Who calls with a key that uploads, and does nothing else. */
+export const uploadOnly = defineError(
+  "forbidden",
+  "upload_only",
+  "Authentication failed: this key is for uploads only",
+);
 const badHeader = defineError("forbidden", "bad_authorization", "Authentication failed");
 const sessionOver = defineError(
   "unauthenticated",

@@ -23,7 +23,7 @@ const emailMissing = defineError(
   "email_missing",
   "The identity provider tells no e-mail address",
 );
-const registrationClosed = defineError(
+export const registrationClosed = defineError(
   "forbidden",
   "registration_closed",
   "New accounts are made by an admin here",

@@ -15,7 +15,7 @@ import {
   forecastToJson,
   moveToJson,
 } from "./import-legacy-summary.ts";
-import { onceSignalled } from "./interrupt.ts";
+import { interrupted, onceSignalled } from "./interrupt.ts";
 
 interface Options {
   readonly timezone: string;
@@ -24,8 +24,6 @@ interface Options {
   readonly dryRun: boolean;
   readonly json: boolean;
 }
-
-const interrupted = 130;
 
 export const legacyCommand = new Command("legacy")
   .description("move in from the old backend: its users, cells, loggers, tags and readings")

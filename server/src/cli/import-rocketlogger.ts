@@ -5,7 +5,7 @@ import {
   type ImportOrder,
   type ImportProgress,
   type ImportSummary,
-} from "../ingest/files/import.ts";
+} from "../ingest/files/rocketlogger-import.ts";
 import { fromStream, openFile, type Source } from "../ingest/files/source.ts";
 import { systemClock } from "../lib/clock.ts";
 import { defineError } from "../lib/errors.ts";
@@ -14,7 +14,7 @@ import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
 import { getCellCalled, getLoggerCalled } from "./called.ts";
 import { withDatabase } from "./database.ts";
 import { describeImport, importToJson, type Imported } from "./import-summary.ts";
-import { onceSignalled } from "./interrupt.ts";
+import { interrupted, onceSignalled } from "./interrupt.ts";
 
 interface ImportOptions {
   readonly cell: string;
@@ -23,7 +23,6 @@ interface ImportOptions {
   readonly json?: boolean;
 }
 
-const interrupted = 130;
 const mostBadRowsShown = 20;
 
 const pipeNeedsUnit = defineError(

@@ -1,4 +1,4 @@
-import type { ImportSummary } from "../ingest/files/import.ts";
+import type { ImportSummary } from "../ingest/files/rocketlogger-import.ts";
 import type { VwcDecision } from "../ingest/files/vwc-unit.ts";
 import { formatIso } from "../lib/time.ts";
 

@@ -9,7 +9,7 @@ import {
   type FileImport,
   type FileProgress,
 } from "../ingest/files/file-import.ts";
-import { formatNames, type FormatName } from "../ingest/files/format.ts";
+import { importFormats, type ImportFormat } from "@ents-backend/schemas/import";
 import { parseMappingText } from "../ingest/files/mapping.ts";
 import { planImport } from "../ingest/files/plan.ts";
 import { openStoredFile } from "../ingest/files/source.ts";
@@ -23,19 +23,18 @@ import { withDatabase } from "./database.ts";
 import { legacyCommand } from "./import-legacy.ts";
 import { describeReport } from "./import-report.ts";
 import { importRocketLoggerCommand } from "./import-rocketlogger.ts";
-import { onceSignalled } from "./interrupt.ts";
+import { interrupted, onceSignalled } from "./interrupt.ts";
 
 interface ImportOptions {
   readonly cell?: string;
   readonly logger?: string;
-  readonly as?: FormatName;
+  readonly as?: ImportFormat;
   readonly map?: string;
   readonly vwcUnit?: VwcUnit;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
-const interrupted = 130;
 const noMap = defineError("not_found", "no_file", "there is no file {path}");
 
 export const importCommand = new Command("import")
@@ -48,7 +47,7 @@ export const importCommand = new Command("import")
   .option("--logger <logger>", "number or name of the logger that all of it is from")
   .addOption(
     new Option("--as <format>", "what the files are; without it: seen from how they begin").choices(
-      formatNames,
+      importFormats,
     ),
   )
   .option("--map <json>", "what the columns of other tables hold: a file, or JSON itself")

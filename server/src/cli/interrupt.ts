@@ -1,3 +1,6 @@
+/** The exit status of what a signal stopped. Source: POSIX shells, 128 and the number of SIGINT. */
+export const interrupted = 130;
+
 /** The first signal stops in good order; a second one ends the process at once, as signals do. */
 export function onceSignalled(stop: () => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;

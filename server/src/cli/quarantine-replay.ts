@@ -6,7 +6,7 @@ import { systemClock } from "../lib/clock.ts";
 import { everything } from "../store/visibility.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
-import { onceSignalled } from "./interrupt.ts";
+import { interrupted, onceSignalled } from "./interrupt.ts";
 import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import {
@@ -18,7 +18,6 @@ import {
 } from "./quarantine-choice.ts";
 import { openUploadBar } from "./upload-bar.ts";
 
-const interrupted = 130;
 const mostRefusedShown = 20;
 
 /** Who runs commands may do everything; what they make on the way is nobody's. */

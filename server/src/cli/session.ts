@@ -1,10 +1,8 @@
 import { loadConfig, type Config } from "../config.ts";
 import { withSession, type Session } from "../db/session.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
-import { onceSignalled } from "./interrupt.ts";
+import { interrupted, onceSignalled } from "./interrupt.ts";
 import { openLogger } from "./log.ts";
-
-const interrupted = 130;
 
 const failed = defineError("unavailable", "command_failed", "{reason}; {outcome}");
 

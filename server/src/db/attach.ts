@@ -43,7 +43,7 @@ const passwordRefused = defineError(
   "the running database refuses the password in {passwordFile}: put back the file that belongs to it",
 );
 
-const patienceMs = 30_000;
+const patience_ms = 30_000;
 
 // What a server says that must wait for another one: for its lock, its memory, or its port.
 const mustWait =
@@ -61,16 +61,16 @@ export async function attach(
   options: { port?: number; signal?: AbortSignal } = {},
 ): Promise<Attached> {
   const attempt: Attempt = { ...site, port: options.port, signal: options.signal };
-  let deadline = Date.now() + patienceMs;
+  let deadline = Date.now() + patience_ms;
   let reason = "no attempt was made";
-  for (let pauseMs = postmaster.pollMs; Date.now() < deadline; await pause(pauseMs, attempt)) {
+  for (let pause_ms = postmaster.poll_ms; Date.now() < deadline; await pause(pause_ms, attempt)) {
     const outcome = await tryOnce(attempt);
     if ("holder" in outcome) return outcome;
     ({ reason } = outcome);
     site.log.debug({ reason }, "no connection to the database yet");
     // To stop a server that recovers would only make the next one begin again.
-    if (outcome.starting) deadline = Date.now() + patienceMs;
-    if (outcome.refused) pauseMs = Math.min(pauseMs * 2, 500);
+    if (outcome.starting) deadline = Date.now() + patience_ms;
+    if (outcome.refused) pause_ms = Math.min(pause_ms * 2, 500);
   }
   throw await failure(site, reason);
 }
@@ -124,13 +124,13 @@ async function untilReady(
       attempt.log.info({ pid: server.pid }, "the database is still recovering");
       next += 10_000;
     }
-    await pause(postmaster.pollMs, attempt);
+    await pause(postmaster.poll_ms, attempt);
   }
   return undefined;
 }
 
 async function untilConnected(lock: postmaster.LockFile, attempt: Attempt): Promise<Attached> {
-  for (const deadline = Date.now() + patienceMs; ; await pause(postmaster.pollMs, attempt)) {
+  for (const deadline = Date.now() + patience_ms; ; await pause(postmaster.poll_ms, attempt)) {
     const outcome = await connect(attempt, lock);
     if ("holder" in outcome) return { ...outcome, started: true };
     if (Date.now() > deadline) throw await failure(attempt, outcome.reason);

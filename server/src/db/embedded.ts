@@ -91,14 +91,14 @@ class KeptDatabase implements EmbeddedDatabase {
   /** Tries for as long as we run: without its database this process has nothing else to do. */
   async #bringBack(): Promise<Attached | undefined> {
     const { signal } = this.#stopping;
-    for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    for (let pause_ms = 100; !signal.aborted; pause_ms = Math.min(pause_ms * 2, 5_000)) {
       try {
         return await attach(this.#site, { port: this.#port, signal });
       } catch (error) {
         if (signal.aborted) break;
         this.#site.log.error({ err: error }, "the database server didn't come back: trying again");
       }
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pause_ms, undefined, { signal }).catch(() => undefined);
     }
     return undefined;
   }

@@ -23,16 +23,16 @@ export interface Started {
   output(): Promise<string>;
 }
 
-const maxLogBytes = 10 * 1024 * 1024;
+const maxLog_bytes = 10 * 1024 * 1024;
 
 /** How often to look whether a server has started, or has gone: its own steps take a few of these. */
-export const pollMs = 20;
+export const poll_ms = 20;
 
 // Memory is for a machine of 1 GB that does other things too: a larger site runs its own PostgreSQL.
 const settings: Readonly<Record<string, string>> = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
-  max_connections: "100",
+  max_connections: "200",
   shared_buffers: "128MB",
   effective_cache_size: "512MB",
   work_mem: "8MB",
@@ -132,7 +132,7 @@ function observe(child: ChildProcess, output: () => Promise<string>): Started {
 
 async function rotateLog(logFile: string): Promise<void> {
   const found = await stat(logFile).catch(() => undefined);
-  if (found && found.size > maxLogBytes) await rename(logFile, `${logFile}.old`);
+  if (found && found.size > maxLog_bytes) await rename(logFile, `${logFile}.old`);
 }
 
 /** Reads a file's end from this byte on, at most the last 64 kB of it. */
@@ -163,10 +163,10 @@ export async function stopServer(
   { cluster, log }: { cluster: string; log: Log },
 ): Promise<void> {
   // The last signal skips the final checkpoint; the next start then recovers, and nothing is lost.
-  for (const [signal, patienceMs] of [["SIGINT", 30_000] as const, ["SIGQUIT", 10_000] as const]) {
+  for (const [signal, patience_ms] of [["SIGINT", 30_000] as const, ["SIGQUIT", 10_000] as const]) {
     if (!(await isServerOf(pid, cluster))) return;
     send(pid, signal);
-    if (await isGone(pid, cluster, patienceMs)) return;
+    if (await isGone(pid, cluster, patience_ms)) return;
     log.warn({ pid, signal }, "the database server takes long to stop");
   }
 }
@@ -179,8 +179,8 @@ function send(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-async function isGone(pid: number, cluster: string, patienceMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await sleep(pollMs)) {
+async function isGone(pid: number, cluster: string, patience_ms: number): Promise<boolean> {
+  for (const deadline = Date.now() + patience_ms; Date.now() < deadline; await sleep(poll_ms)) {
     if (!(await isServerOf(pid, cluster))) return true;
   }
   return false;

@@ -25,11 +25,6 @@ export function instantWriter(): (at_us: number) => string {
   };
 }
 
-/** One instant by itself. @param at_us microseconds since 1970 */
-export function writeInstant(at_us: number): string {
-  return instantWriter()(at_us);
-}
-
 function clockOf(seconds: number): string {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);

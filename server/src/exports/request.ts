@@ -1,6 +1,7 @@
 import type { ExportParams } from "@ents-backend/schemas/export";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import { endOfTime } from "../lib/time.ts";
 import { readTime } from "../lib/time-parameter.ts";
 import { findCells, type Cell } from "../store/cells.ts";
 import { listVisible, type Reader } from "../store/visibility.ts";
@@ -13,9 +14,6 @@ const noSuchCell = defineError(
   "cell_not_found",
   "Cell {id} not found: it doesn't exist, or isn't yours to read",
 );
-
-/** The year 9999, Unix seconds. */
-const endOfTime = 253_402_300_799;
 
 /** An export that may be made: whoever asked for it may read all that it is of. */
 export interface ExportQuery {

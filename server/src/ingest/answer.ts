@@ -4,7 +4,7 @@ import { RepeatedSensorResponsesSchema } from "./codecs/proto/sensor_pb.js";
 import { SensorError, type Verdict } from "./refusal.ts";
 
 /** Bytes that a node has room for: it copies an answer into a buffer of this size without checking. */
-export const largestNodeAnswer = 222;
+const largestNodeAnswer = 222;
 
 /** A version-1 `Response`: nothing at all for success. */
 export function encodeResponse(success: boolean): Uint8Array {

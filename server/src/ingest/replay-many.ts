@@ -50,7 +50,7 @@ export async function replayMany(
   return { counts, stoppedAfter: undefined };
 }
 
-export const noCounts: ReplayCounts = {
+const noCounts: ReplayCounts = {
   replayed: 0,
   stored: 0,
   repeated: 0,
@@ -59,7 +59,7 @@ export const noCounts: ReplayCounts = {
 };
 
 /** The counts of two runs together. */
-export function addCounts(a: ReplayCounts, b: ReplayCounts): ReplayCounts {
+function addCounts(a: ReplayCounts, b: ReplayCounts): ReplayCounts {
   return {
     replayed: a.replayed + b.replayed,
     stored: a.stored + b.stored,

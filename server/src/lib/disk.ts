@@ -42,6 +42,6 @@ async function requireRoom(directory: string): Promise<void> {
   throw diskFull({ free: toMegabytes(free_bytes), kept: toMegabytes(kept_bytes) });
 }
 
-function toMegabytes(bytes: number): number {
+export function toMegabytes(bytes: number): number {
   return Math.round(bytes / 1e6);
 }

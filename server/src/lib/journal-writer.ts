@@ -12,7 +12,7 @@ const journalUnwritable = defineError(
 
 export interface WriterOptions {
   /** What the journal may hold, with what waits to be written. */
-  readonly maxBytes: number;
+  readonly max_bytes: number;
   readonly log: Log;
 }
 
@@ -87,9 +87,9 @@ export class JournalWriter {
     if (this.#closed) throw journalUnwritable({ reason: "it is closed" });
     const waiting = this.#waitingBytes + bytes;
     if (waiting > waiting_bytes) throw journalFull({ reason: "too much waits for the disk" });
-    const { maxBytes } = this.#options;
-    if (this.#directory.depth().bytes + waiting > maxBytes)
-      throw journalFull({ reason: `it may hold ${maxBytes} bytes` });
+    const { max_bytes } = this.#options;
+    if (this.#directory.depth().bytes + waiting > max_bytes)
+      throw journalFull({ reason: `it may hold ${max_bytes} bytes` });
   }
 
   async #writeAll(): Promise<void> {

@@ -25,8 +25,8 @@ export interface ProgressOptions {
   readonly totalBytes: number | undefined;
 }
 
-const redrawSeconds = 0.1;
-const lineSeconds = 5;
+const redraw_s = 0.1;
+const line_s = 5;
 const clearLine = "\r\u001b[K";
 
 /** Shows how far a task has come: as a bar on a terminal, elsewhere as a line every few seconds. */
@@ -45,7 +45,7 @@ export class ProgressBar {
   update(reached: Reached): void {
     const { output, clock } = this.#options;
     const now = clock();
-    if (now - this.#shown < (output.isTTY ? redrawSeconds : lineSeconds)) return;
+    if (now - this.#shown < (output.isTTY ? redraw_s : line_s)) return;
     this.#shown = now;
     const text = describe(this.#options, reached, now - this.#start);
     if (!output.isTTY) return void output.write(`${text}\n`);

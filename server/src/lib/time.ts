@@ -5,7 +5,8 @@ const rfc1123 = new RegExp(
 const iso8601 =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
 const unix = /^\d{1,12}(?:\.\d{1,9})?$/;
-const endOfTime = 253_402_300_799;
+/** The last second of the year 9999, Unix seconds. */
+export const endOfTime = 253_402_300_799;
 /** Nothing that is longer is a time, and patterns would take long to find that out. */
 const longest = 40;
 
@@ -20,11 +21,6 @@ export function parseTime(text: string): number | undefined {
   const trimmed = text.trim();
   if (unix.test(trimmed)) return inRange(Number(trimmed));
   return parseRfc1123(trimmed) ?? parseIso(trimmed);
-}
-
-/** `Sat, 08 Jul 2023 20:00:00 GMT`. Source: RFC 1123, as HTTP dates. */
-export function formatRfc1123(seconds: number): string {
-  return new Date(seconds * 1000).toUTCString();
 }
 
 /** `2023-07-08T20:00:00.000Z`. Source: ISO 8601. */

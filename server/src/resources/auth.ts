@@ -3,6 +3,7 @@ import { Email, FirstName, LastName } from "@ents-backend/schemas/user";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { changePassword, logIn, register } from "../auth/accounts.ts";
+import { registrationClosed } from "../auth/identities.ts";
 import { requireUser } from "../auth/caller.ts";
 import { FailureLog } from "../auth/failure-log.ts";
 import { LoginThrottle } from "../auth/throttle.ts";
@@ -18,11 +19,6 @@ import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
 
 type AuthResourceDeps = Pick<ServerDeps, "db" | "clock" | "tokens" | "settings">;
 
-const registrationClosed = defineError(
-  "forbidden",
-  "registration_closed",
-  "New accounts are made by an admin here",
-);
 const refreshInvalid = defineError("forbidden", "refresh_token_invalid", "Invalid refresh token");
 const refreshExpired = defineError(
   "unauthenticated",

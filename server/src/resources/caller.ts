@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { authenticate, type AuthDeps } from "../auth/authenticate.ts";
+import { authenticate, uploadOnly, type AuthDeps } from "../auth/authenticate.ts";
 import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
-import { defineError, KnownError } from "../lib/errors.ts";
+import { KnownError } from "../lib/errors.ts";
 import type { Actor } from "../store/audit.ts";
 import type { Limit } from "./rate-limit.ts";
 
@@ -20,12 +20,6 @@ declare module "fastify" {
     caller: Caller;
   }
 }
-
-const uploadOnly = defineError(
-  "forbidden",
-  "upload_only",
-  "Authentication failed: this key is for uploads only",
-);
 
 /**
  * Finds out who is calling before any route of this scope sees the request. Doors find out by themselves: an

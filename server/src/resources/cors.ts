@@ -54,7 +54,7 @@ export function answerOrigins(app: FastifyInstance, origins: Origins): void {
 }
 
 /** Whether pages of an origin may act for their users. */
-export function isListed(origin: string, { publicUrl, corsOrigins }: Origins): boolean {
+function isListed(origin: string, { publicUrl, corsOrigins }: Origins): boolean {
   return corsOrigins.includes(origin) || origin === new URL(publicUrl).origin;
 }
 

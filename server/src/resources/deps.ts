@@ -47,7 +47,7 @@ export interface ServerDeps extends ReadingDeps, AuthDeps, ReadyzDeps {
 export interface ServerSettings extends LiveSettings {
   /** http://host:port or https://host, as the world sees us, without a slash at its end. */
   readonly publicUrl: string;
-  /** Proxies that are believed in whom they answer for: their addresses. */
+  /** Addresses of the proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: string | false;
   /** Where pages come from that may act for their users, beside the public URL: `https://host`. */
   readonly corsOrigins: readonly string[];

@@ -4,6 +4,7 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Metrics } from "../ingest/metrics.ts";
 import type { Db } from "../db/connect.ts";
+import { isLoopback } from "../lib/addresses.ts";
 import { defineError } from "../lib/errors.ts";
 import { hashSecret } from "../lib/secret.ts";
 import { countTasks } from "../store/tasks.ts";
@@ -74,7 +75,7 @@ function checkReader(request: FastifyRequest, token: string | undefined): void {
 /** Whether a request comes from this machine itself, and from no proxy on it that speaks for others. */
 function isFromHere({ socket, headers }: FastifyRequest): boolean {
   const forwarded = ["forwarded", "x-forwarded-for", "x-real-ip"].some((name) => name in headers);
-  return !forwarded && /^(?:::ffff:)?127\.|^::1$/.test(socket.remoteAddress ?? "");
+  return !forwarded && isLoopback(socket.remoteAddress);
 }
 
 function shows({ headers: { authorization = "" } }: FastifyRequest, token: string): boolean {

@@ -14,7 +14,7 @@ import { discard } from "../ingest/discard.ts";
 import { replayMany } from "../ingest/replay-many.ts";
 import { replay, type Replayer } from "../ingest/replay.ts";
 import { defineError } from "../lib/errors.ts";
-import { parseTime } from "../lib/time.ts";
+import { readTime } from "../lib/time-parameter.ts";
 import { Turns } from "../lib/turns.ts";
 import {
   getQuarantined,
@@ -46,11 +46,6 @@ const UploadsQuery = pageQuery({
 const mostReplays = 500;
 const longestReplay_ms = 10_000;
 
-const invalidSince = defineError(
-  "invalid",
-  "invalid_time",
-  "since is not a time: send RFC 1123 (Sat, 08 Jul 2023 20:00:00 GMT), ISO 8601 or Unix seconds",
-);
 const nothingToReplay = defineError(
   "invalid",
   "nothing_to_replay",
@@ -81,7 +76,7 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     async ({ query, caller }) => {
       const person = requirePerson(caller, "manage");
       const { code, cell, since } = query;
-      const wanted = { code, cell, since: readSince(since) };
+      const wanted = { code, cell, since: readTime(["since", since]) };
       const rows = await listQuarantined(db, person, wanted, toRange(query));
       const { shown, next } = toPage(rows, query, ({ id }) => id);
       return { uploads: shown.map((row) => toUpload(row, person)), next };
@@ -214,11 +209,4 @@ async function listOrdered(
 function replayerOf(request: FastifyRequest, { userId, admin }: Person): Replayer {
   const may = { mayUpload: true, mayCreate: true };
   return { kind: "user", userId, admin, ...may, actor: actorOf(request) };
-}
-
-function readSince(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = parseTime(text);
-  if (seconds === undefined) throw invalidSince();
-  return seconds;
 }

@@ -119,7 +119,7 @@ async function* writeSeries(
   { resample, envelope }: Resolved,
   series: AsyncIterable<Series>,
 ): AsyncGenerator<string> {
-  const [head, tail] = JSON.stringify({ resample, series: slot }).split(JSON.stringify(slot[0]));
+  const [head, tail] = toFrames({ resample, series: slot });
   const byId = new Map(sought.map((sensor) => [sensor.id, sensor]));
   yield head!;
   let comma = "";

@@ -48,7 +48,7 @@ const fileGone = defineError(
 );
 const fileNotFound = defineError("not_found", "file_not_found", "There is no such file");
 
-const chunk_bytes = 1024 * 1024;
+export const chunk_bytes = 1024 * 1024;
 /** What one statement reads: the answer is decoded at once, and other requests wait as long. */
 const piece_bytes = 256 * 1024;
 /** Few enough that a batch takes milliseconds. */

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { chunk_bytes } from "./files.ts";
 
 /** A file that someone has sent to be imported. */
 export interface SentFile {
@@ -7,9 +8,6 @@ export interface SentFile {
   readonly name: string;
   readonly size: number;
 }
-
-/** What is stored of a file at a time: source `store/files.ts`. */
-const chunk_bytes = 1024 * 1024;
 
 /** Those of some files that a user has sent, complete and still kept, in the order of `ids`. */
 export async function findSentFiles(

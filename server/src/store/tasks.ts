@@ -1,6 +1,7 @@
 import type { TaskState } from "@ents-backend/schemas/task";
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { toMegabytes } from "../lib/disk.ts";
 import { defineError } from "../lib/errors.ts";
 import type { Owner } from "./files.ts";
 
@@ -246,8 +247,4 @@ async function checkQuota(transaction: Db, quota: Quota): Promise<number> {
   const left = quota.results_bytes - used;
   if (left > 0) return left;
   throw noRoom({ used: toMegabytes(used), most: toMegabytes(quota.results_bytes) });
-}
-
-function toMegabytes(bytes: number): number {
-  return Math.round(bytes / 1e6);
 }

@@ -1,4 +1,4 @@
-import { authenticate, type AuthDeps } from "../auth/authenticate.ts";
+import { authenticate, uploadOnly, type AuthDeps } from "../auth/authenticate.ts";
 import { listReadable } from "../auth/access.ts";
 import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -50,7 +50,6 @@ const tooManyCells = defineError(
   "too_many_cells",
   "one connection follows 1000 cells at most",
 );
-const uploadOnly = defineError("forbidden", "upload_only", "this key is for uploads only");
 
 /** Lets listeners follow the cells that they may read, for as long as they may. */
 export class Admission {

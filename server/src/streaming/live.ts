@@ -32,7 +32,7 @@ export interface LiveSettings {
   readonly publicUrl: string;
   /** Pages of other places that may listen with credentials. */
   readonly corsOrigins: readonly string[];
-  /** Proxies that are believed in whom they answer for. */
+  /** Addresses of the proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: string | false;
   /** Live connections that one address has at most. */
   readonly livePerAddress: number;

@@ -9,7 +9,7 @@ export interface Range {
 }
 
 /** Units of the calendar: as long as they are in a zone. */
-export const calendarUnits = ["day", "week", "month", "quarter", "year"] as const;
+const calendarUnits = ["day", "week", "month", "quarter", "year"] as const;
 export type CalendarUnit = (typeof calendarUnits)[number];
 
 /** How readings are brought together: not at all, by seconds counted from 1970, or by the calendar. */

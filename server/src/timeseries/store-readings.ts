@@ -103,8 +103,8 @@ function sumsOf(sums: readonly Sum[]): Buffer[] {
   return [
     int4s(sums, ({ sensorId }) => sensorId),
     float8s(sums, ({ hour }) => hour),
+    int4s(sums, ({ readings }) => readings),
     int4s(sums, ({ count }) => count),
-    int4s(sums, ({ numbers }) => numbers),
     float8s(sums, ({ sum }) => sum),
     float8s(sums, ({ min }) => min),
     float8s(sums, ({ max }) => max),

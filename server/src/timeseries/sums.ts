@@ -7,9 +7,9 @@ export interface Sum {
   /** Its start, in Unix seconds. */
   readonly hour: number;
   /** All of them, those without a value included. */
-  readonly count: number;
+  readonly readings: number;
   /** Those that the following are of: numbers that a sum can hold. */
-  readonly numbers: number;
+  readonly count: number;
   readonly sum: number;
   readonly min: number | null;
   readonly max: number | null;
@@ -25,7 +25,7 @@ export function sumUp(rows: readonly Row[]): Sum[] {
   for (const { sensorId, ts, value } of rows) {
     const hour = Math.floor(toMicroseconds(ts) / (hour_s * 1e6)) * hour_s;
     if (last?.sensorId !== sensorId || last.hour !== hour)
-      sums.push((last = { sensorId, hour, count: 0, numbers: 0, sum: 0, min: null, max: null }));
+      sums.push((last = { sensorId, hour, readings: 0, count: 0, sum: 0, min: null, max: null }));
     add(last, value);
   }
   return sums;
@@ -47,9 +47,9 @@ function roundToEven(value: number): number {
 }
 
 function add(sum: Mutable<Sum>, value: number | null): void {
-  sum.count += 1;
+  sum.readings += 1;
   if (value === null || Math.abs(value) >= largest) return;
-  sum.numbers += 1;
+  sum.count += 1;
   sum.sum += value;
   sum.min = sum.min === null ? value : Math.min(sum.min, value);
   sum.max = sum.max === null ? value : Math.max(sum.max, value);

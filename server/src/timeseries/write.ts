@@ -40,12 +40,6 @@ export interface Written {
 /** After a batch with a repeat this many are stored with care: repeats come in swarms. */
 const careful_batches = 50;
 
-/** Stores readings, all or none, as `Writer` does. */
-export async function writeReadings(db: Db, readings: readonly NewReading[]): Promise<Written> {
-  const [written] = await new Writer(db).write([readings], undefined);
-  return written!;
-}
-
 /**
  * Stores readings. (sensor, instant) is the key: what comes again changes nothing, and of two values the first stays
  * while the second is kept beside it, as a conflict. Power, the product of a voltage and a current, is stored as soon

@@ -1,6 +1,6 @@
 import { sensorType } from "@ents-backend/schemas/sensor";
 import { describe, expect, it } from "vitest";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 

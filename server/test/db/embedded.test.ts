@@ -97,7 +97,7 @@ describe("startEmbedded", () => {
       unix_socket_directories: "",
       server_encoding: "UTF8",
       TimeZone: "UTC",
-      max_connections: "100",
+      max_connections: "200",
       password_encryption: "scram-sha-256",
     });
     expect(

@@ -54,7 +54,7 @@ describe("a damaged journal", () => {
     const { file, bytes } = await written(path, ["one", "two"]);
     await writeFile(file, Buffer.concat([bytes, Buffer.from("\nnonsense\n00000000 \n")]));
     const { told, log } = listening();
-    const journal = await openJournal(path, { log, maxBytes: 100 });
+    const journal = await openJournal(path, { log, max_bytes: 100 });
     expect(journal.depth().records).toBe(2);
     expect(journal.aside()).toEqual({ files: 0, bytes: 0 });
     expect(await drained(journal)).toEqual(["one", "two"]);

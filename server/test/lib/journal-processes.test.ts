@@ -22,7 +22,7 @@ const prelude = `
   const [path, name, ledger] = process.argv.slice(1);
   const quiet = () => {};
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  const journal = await Journal.open(path, { maxBytes: 2 ** 30, log, clock: () => Date.now() / 1000 });
+  const journal = await Journal.open(path, { max_bytes: 2 ** 30, log, clock: () => Date.now() / 1000 });
   const append = async (record) => {
     await journal.append(record);
     writeSync(1, JSON.stringify(record) + "\\n");

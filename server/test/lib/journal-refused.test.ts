@@ -10,7 +10,7 @@ const newDirectory = useDirectories();
 describe("a full journal", () => {
   it("refuses what it has no room for, keeps the rest, and takes more when it was emptied", async () => {
     const path = newDirectory();
-    const journal = await openJournal(path, { maxBytes: 1000 });
+    const journal = await openJournal(path, { max_bytes: 1000 });
     const records = Array.from({ length: 100 }, (_, n) => ({ n, text: "x".repeat(100) }));
     const { kept, refused } = await tryAll(journal, records);
     expect(kept).toEqual(records.slice(0, 7));
@@ -28,7 +28,7 @@ describe("a full journal", () => {
     const dead = await openJournal(path);
     await dead.append("x".repeat(900));
     await dead.close();
-    const journal = await openJournal(path, { maxBytes: 1000 });
+    const journal = await openJournal(path, { max_bytes: 1000 });
     await expect(journal.append("x".repeat(100))).rejects.toMatchObject({ code: "journal_full" });
     await journal.append("short");
     expect(await drained(journal)).toEqual(["x".repeat(900), "short"]);

@@ -1,6 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatIso, formatNaive, formatRfc1123, parseTime } from "../../src/lib/time.ts";
+import { formatIso, formatNaive, parseTime } from "../../src/lib/time.ts";
+
+function toRfc1123(seconds: number): string {
+  return new Date(seconds * 1000).toUTCString();
+}
 
 describe("parseTime", () => {
   it.each([
@@ -71,7 +75,7 @@ describe("parseTime", () => {
   it("reads what is formatted, to the second", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 253_402_300_799 }), (seconds) => {
-        const forms = [formatRfc1123, formatIso, formatNaive, String];
+        const forms = [toRfc1123, formatIso, formatNaive, String];
         expect(forms.map((format) => parseTime(format(seconds)))).toEqual(forms.map(() => seconds));
       }),
     );
@@ -90,19 +94,10 @@ describe("parseTime", () => {
 
 describe("a formatted time", () => {
   it.each([
-    [0, "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00"],
-    [
-      1_688_846_400.25,
-      "Sat, 08 Jul 2023 20:00:00 GMT",
-      "2023-07-08T20:00:00.250Z",
-      "2023-07-08T20:00:00.250",
-    ],
-  ])("of %d", (seconds, rfc1123, iso, naive) => {
-    expect([formatRfc1123(seconds), formatIso(seconds), formatNaive(seconds)]).toEqual([
-      rfc1123,
-      iso,
-      naive,
-    ]);
+    [0, "1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00"],
+    [1_688_846_400.25, "2023-07-08T20:00:00.250Z", "2023-07-08T20:00:00.250"],
+  ])("of %d", (seconds, iso, naive) => {
+    expect([formatIso(seconds), formatNaive(seconds)]).toEqual([iso, naive]);
   });
 });
 

@@ -7,7 +7,7 @@ import type { Listener } from "../../src/streaming/listener.ts";
 import { createCell, updateCell } from "../../src/store/cells.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";
 import { revokeSession } from "../../src/store/sessions.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { testDeps } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";

@@ -1,6 +1,7 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import * as fc from "fast-check";
-import { writeReadings, type NewReading, type Written } from "../../src/timeseries/write.ts";
+import type { NewReading, Written } from "../../src/timeseries/write.ts";
+import { writeReadings } from "./write-readings.ts";
 import { newCell } from "./cells.ts";
 import type { TestDatabase } from "./database.ts";
 import { reading, temperature } from "./new-readings.ts";

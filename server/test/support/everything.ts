@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Db } from "../../src/db/connect.ts";
 import { contents } from "../../src/store/backup/contents.ts";
 import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "./write-readings.ts";
 import { newCell } from "./cells.ts";
 import { ramp, store } from "./series.ts";
 

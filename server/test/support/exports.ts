@@ -8,7 +8,7 @@ import { prepareExport } from "../../src/exports/request.ts";
 import type { ExportWork } from "../../src/exports/work.ts";
 import { createCell } from "../../src/store/cells.ts";
 import { everything } from "../../src/store/visibility.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "./write-readings.ts";
 import { useDatabase } from "./database.ts";
 
 /** When exports are made, Unix seconds, and readings begin. */

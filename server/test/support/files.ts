@@ -2,7 +2,7 @@ import yazl from "yazl";
 import { fromStream, inBlocks, type StoredFile } from "../../src/ingest/files/source.ts";
 import type { Part, ReadOrder } from "../../src/ingest/files/format.ts";
 import { getFormat } from "../../src/ingest/files/formats.ts";
-import type { FormatName } from "../../src/ingest/files/format.ts";
+import type { ImportFormat } from "@ents-backend/schemas/import";
 import { Readable } from "node:stream";
 
 /** A file that stands in memory. */
@@ -41,7 +41,7 @@ export const readOrder: ReadOrder = {
 
 /** All that a file holds, read in one format. */
 export async function readAll(
-  format: FormatName,
+  format: ImportFormat,
   file: StoredFile,
   order: Partial<ReadOrder> = {},
 ): Promise<Omit<Part, "bytes">> {

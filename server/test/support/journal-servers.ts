@@ -38,8 +38,8 @@ export function useJournalServers(api: TestApi) {
   });
 
   /** A server that keeps its journal in a directory, as one process does from its start to its end. */
-  async function start(db: Db, path: string, maxBytes = 2 ** 20): Promise<JournalServer> {
-    const journal = await openJournal(path, { maxBytes });
+  async function start(db: Db, path: string, max_bytes = 2 ** 20): Promise<JournalServer> {
+    const journal = await openJournal(path, { max_bytes });
     const ingest = testIngest(db, { journal });
     const app = buildServer({ ...testDeps(db, () => api.now), ingest, journal });
     const server: JournalServer = {

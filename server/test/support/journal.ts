@@ -24,7 +24,7 @@ export async function openJournal(
   path: string,
   options: Partial<JournalOptions> = {},
 ): Promise<Journal> {
-  const usual = { maxBytes: 2 ** 30, log: silentLog, clock: systemClock };
+  const usual = { max_bytes: 2 ** 30, log: silentLog, clock: systemClock };
   return await Journal.open(path, { ...usual, ...options });
 }
 

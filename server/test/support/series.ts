@@ -1,6 +1,6 @@
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "./write-readings.ts";
 import type { TestApi } from "./api.ts";
 
 let calls = 0;

@@ -14,7 +14,7 @@ import { claimTask, finishTask } from "../../src/store/task-claims.ts";
 import { createTask } from "../../src/store/tasks.ts";
 import { createTag } from "../../src/store/tags.ts";
 import { createUploadKey } from "../../src/store/upload-keys.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "./write-readings.ts";
 import type { TestApi } from "./api.ts";
 import { putInQuarantine, quarantined } from "./quarantine.ts";
 import { formats } from "./uploads.ts";

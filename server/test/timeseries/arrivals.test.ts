@@ -12,7 +12,8 @@ import {
   type ArrivedReading,
   type Place,
 } from "../../src/timeseries/arrivals.ts";
-import { Writer, writeReadings, type NewReading } from "../../src/timeseries/write.ts";
+import { Writer, type NewReading } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { waitUntil } from "../support/listen.ts";

@@ -1,6 +1,7 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { describe, expect, it } from "vitest";
-import { writeReadings, type NewReading } from "../../src/timeseries/write.ts";
+import type { NewReading } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { nothing, reading, receivedAt } from "../support/new-readings.ts";
@@ -18,7 +19,7 @@ async function powerOf(cellId: number) {
     .executeTakeFirst();
 }
 
-describe("writeReadings", () => {
+describe("a Writer", () => {
   it.each([
     [1e200, 1e200, null],
     [1e300, 1, null],

@@ -51,7 +51,7 @@ class Model {
   }
 }
 
-describe("writeReadings", () => {
+describe("a Writer", () => {
   it("makes one table of repeats, conflicts and halves of power, in whatever order and split", async () => {
     await fc.assert(
       fc.asyncProperty(batches, fc.boolean(), async (sequence, oneByOne) => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { findColumns, readTable } from "../../src/timeseries/read.ts";
 import { isOfHours, resamples, toBuckets, type Range } from "../../src/timeseries/resample.ts";
 import { resolve } from "../../src/timeseries/resolve.ts";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { writeReadings } from "../../src/timeseries/write.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { nothing, reading, receivedAt } from "../support/new-readings.ts";
@@ -7,7 +7,7 @@ import { rowsAdded } from "../support/rows.ts";
 
 const database = useDatabase();
 
-describe("writeReadings", () => {
+describe("a Writer", () => {
   it("writes nothing for nothing", async () => {
     const added = await rowsAdded(database.db, async () => {
       expect(await writeReadings(database.db, [])).toEqual(nothing);

@@ -8,9 +8,8 @@ import type { FileFormat, Part, ReadOrder } from "./format.ts";
 import { Gathered } from "./gathered.ts";
 import { parseValue } from "./number.ts";
 import { quote } from "./quote.ts";
-import { tap } from "./read.ts";
 import { readTable, type TablePart } from "./records.ts";
-import type { Fault } from "./rocketlogger.ts";
+import { tap, type Fault } from "./row.ts";
 import type { StoredFile } from "./source.ts";
 import { toStream } from "./mapping.ts";
 

@@ -1,13 +1,13 @@
-import type { Mapping } from "@ents-backend/schemas/import";
+import type { ImportFormat, Mapping } from "@ents-backend/schemas/import";
 import { defineError } from "../../lib/errors.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading } from "../../timeseries/write.ts";
-import type { BadRow } from "./read.ts";
+import type { BadRow } from "./row.ts";
 import type { StoredFile } from "./source.ts";
 
 /** A kind of file that can be imported. */
 export interface FileFormat {
-  readonly name: FormatName;
+  readonly name: ImportFormat;
   readonly title: string;
   /**
    * What VWC stands in: in percent, as here; in what the file's values show; in what the device is set to send, where
@@ -25,9 +25,6 @@ export interface FileFormat {
    */
   read(file: StoredFile, order: ReadOrder): AsyncIterable<Part>;
 }
-
-export const formatNames = ["rocketlogger", "sd-card", "export", "parquet", "mapped"] as const;
-export type FormatName = (typeof formatNames)[number];
 
 /** What a file begins with. */
 export interface Head {

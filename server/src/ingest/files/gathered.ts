@@ -1,7 +1,6 @@
 import type { NewReading } from "../../timeseries/write.ts";
 import type { Part } from "./format.ts";
-import type { BadRow } from "./read.ts";
-import type { Fault } from "./rocketlogger.ts";
+import type { BadRow, Fault } from "./row.ts";
 
 /** What the rows of a part of a file come to. */
 export class Gathered {

@@ -1,7 +1,7 @@
-import type { Mapping } from "@ents-backend/schemas/import";
+import type { ImportFormat, Mapping } from "@ents-backend/schemas/import";
 import { defineError } from "../../lib/errors.ts";
 import { readHead } from "./encoding.ts";
-import type { FileFormat, FormatName, Head } from "./format.ts";
+import type { FileFormat, Head } from "./format.ts";
 import { getFormat, recognise } from "./formats.ts";
 import { quote } from "./quote.ts";
 import type { StoredFile } from "./source.ts";
@@ -22,7 +22,7 @@ export interface Plan {
 
 /** How files are to be understood, where they don't say so themselves. */
 export interface Understanding {
-  readonly format: FormatName | undefined;
+  readonly format: ImportFormat | undefined;
   readonly mapping: Mapping | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { readLines, type Line } from "../../lib/lines.ts";
 import { splitFields } from "./fields.ts";
-import { longestLine, type BadRow } from "./read.ts";
+import { longestLine, type BadRow } from "./row.ts";
 
 /** A row of a table, and the line in which it ends. */
 export interface TableRow {

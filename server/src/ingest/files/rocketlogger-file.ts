@@ -1,7 +1,7 @@
 import type { FileFormat, Part, ReadOrder } from "./format.ts";
 import { cellNeeded } from "./format.ts";
 import { splitFields } from "./fields.ts";
-import { readParts } from "./read.ts";
+import { readParts } from "./rocketlogger-rows.ts";
 import { isHeader, toReadings } from "./rocketlogger.ts";
 import type { StoredFile } from "./source.ts";
 

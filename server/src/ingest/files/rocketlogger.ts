@@ -7,6 +7,7 @@ import type { NewReading } from "../../timeseries/write.ts";
 import { toPercent } from "../vwc.ts";
 import { finiteOrNull, parseValue } from "./number.ts";
 import { printable, quote } from "./quote.ts";
+import type { Fault } from "./row.ts";
 
 /**
  * The columns of a RocketLogger/TEROS file and the streams that they are readings of, in the streams' units
@@ -42,11 +43,6 @@ export interface Row {
   readonly ts: number;
   /** Null where the file has NaN or an infinity, absent where it has nothing. */
   readonly values: Readonly<Partial<Record<Quantity, number | null>>>;
-}
-
-/** Why a row can't be read. */
-export interface Fault {
-  readonly reason: string;
 }
 
 /** What the readings of a file have in common. */

@@ -7,8 +7,7 @@ import { toPercent } from "../vwc.ts";
 import { Gathered } from "./gathered.ts";
 import { finiteOrNull } from "./number.ts";
 import { quote } from "./quote.ts";
-import { longestLine, tap } from "./read.ts";
-import type { Fault } from "./rocketlogger.ts";
+import { longestLine, tap, type Fault } from "./row.ts";
 import type { StoredFile } from "./source.ts";
 import { isVwc } from "./vwc-unit.ts";
 

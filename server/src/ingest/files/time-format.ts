@@ -1,5 +1,5 @@
 import { defineError } from "../../lib/errors.ts";
-import { parseTime } from "../../lib/time.ts";
+import { endOfTime, parseTime } from "../../lib/time.ts";
 import { findZone, parseOffset, type Zone } from "./local-time.ts";
 
 /** Reads a time as it stands in a file. @returns Unix seconds; undefined when it is none from 1970 on */
@@ -10,8 +10,6 @@ const badFormat = defineError(
   "bad_time_format",
   "the time format {format} can't be read: it is iso, unix, unix-ms, rfc1123, excel, or a pattern of %Y %y %m %b %B %d %e %H %I %p %M %S %f %z with at least a day, a month and a year",
 );
-
-const endOfTime = 253_402_300_799;
 
 /** Formats that have a name. */
 const named: Readonly<Record<string, (zone: Zone) => TimeFormat>> = {

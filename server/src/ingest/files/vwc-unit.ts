@@ -2,7 +2,7 @@ import { terosStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream, type Stream } from "@ents-backend/schemas/sensor";
 import type { VwcUnit } from "../../store/loggers.ts";
 import { hasVwc } from "./rocketlogger.ts";
-import type { Part } from "./read.ts";
+import type { RowPart } from "./rocketlogger-rows.ts";
 
 /** What a file holds VWC in, and what tells. */
 export type VwcDecision =
@@ -31,8 +31,8 @@ export type VwcDecision =
  * @returns undefined when the file has no VWC
  */
 export async function decideVwcUnit(
-  parts: AsyncIterable<Part>,
-  see: (part: Part) => void,
+  parts: AsyncIterable<RowPart>,
+  see: (part: RowPart) => void,
 ): Promise<VwcDecision | undefined> {
   let positiveValues = 0;
   for await (const part of parts) {

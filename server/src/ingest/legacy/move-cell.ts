@@ -23,7 +23,7 @@ export interface MoveDeps {
   readonly onProgress: (readings: number) => void;
 }
 
-export const nothingWritten: Written = { stored: 0, repeated: 0, conflicting: 0 };
+const nothingWritten: Written = { stored: 0, repeated: 0, conflicting: 0 };
 
 /** From this instant on, whatever the clock of a device says. */
 export const fromTheBeginning = 0;

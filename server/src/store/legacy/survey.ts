@@ -27,7 +27,7 @@ export interface Leaving {
 }
 
 /** What a row of power_data or teros_data measures. */
-export const quantities = {
+const quantities = {
   power_data: ["voltage", "current"],
   teros_data: ["vwc", "raw_vwc", "temp", "ec", "water_pot"],
 } as const;

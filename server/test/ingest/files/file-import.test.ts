@@ -11,7 +11,7 @@ import type { StoredFile } from "../../../src/ingest/files/source.ts";
 import { createCell } from "../../../src/store/cells.ts";
 import { createLogger } from "../../../src/store/loggers.ts";
 import { everything } from "../../../src/store/visibility.ts";
-import { writeReadings } from "../../../src/timeseries/write.ts";
+import { writeReadings } from "../../support/write-readings.ts";
 import { useApi } from "../../support/api.ts";
 import { fileOf, readOrder } from "../../support/files.ts";
 import { rowsAdded } from "../../support/rows.ts";

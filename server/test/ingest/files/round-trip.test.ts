@@ -10,7 +10,8 @@ import { runFileImport } from "../../../src/ingest/files/file-import.ts";
 import { planImport } from "../../../src/ingest/files/plan.ts";
 import { createCell } from "../../../src/store/cells.ts";
 import { everything } from "../../../src/store/visibility.ts";
-import { writeReadings, type NewReading } from "../../../src/timeseries/write.ts";
+import type { NewReading } from "../../../src/timeseries/write.ts";
+import { writeReadings } from "../../support/write-readings.ts";
 import { useDatabase } from "../../support/database.ts";
 import { fileOf, readOrder } from "../../support/files.ts";
 

@@ -5,7 +5,8 @@ import { defineError } from "../../lib/errors.ts";
 import { readAhead } from "../../lib/read-ahead.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
-import { readParts, type BadRow, type Part } from "./read.ts";
+import { readParts, type RowPart } from "./rocketlogger-rows.ts";
+import type { BadRow } from "./row.ts";
 import { toReadings } from "./rocketlogger.ts";
 import type { Source } from "./source.ts";
 import { SteadyWriter } from "./steady-writer.ts";
@@ -96,7 +97,7 @@ export async function importRocketLogger(
 }
 
 function readingsOf(
-  { rows }: Part,
+  { rows }: RowPart,
   { cellId, loggerId }: ImportOrder,
   vwc: VwcDecision | undefined,
   receivedAt: number,
@@ -147,7 +148,7 @@ function emptyTally(): Tally {
   };
 }
 
-function add(tally: Tally, { layout, rows, badRows, lines }: Part, written: Written): void {
+function add(tally: Tally, { layout, rows, badRows, lines }: RowPart, written: Written): void {
   tally.rows += rows.length + badRows.length;
   tally.badRows += badRows.length;
   tally.stored += written.stored;

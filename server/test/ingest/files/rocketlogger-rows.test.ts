@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readParts, type Part } from "../../../src/ingest/files/read.ts";
+import { readParts, type RowPart } from "../../../src/ingest/files/rocketlogger-rows.ts";
 
 const header = "timestamp,EC (uS/cm),Note";
 const first = " 08 Jul 2023 20:00:00 GMT,1.5,a";
@@ -56,7 +56,7 @@ describe("readParts", () => {
 });
 
 async function readAll(text: string, chunkBytes: number) {
-  const parts: Part[] = [];
+  const parts: RowPart[] = [];
   for await (const part of readParts(chunksOf(Buffer.from(text), chunkBytes))) parts.push(part);
   return {
     rows: parts.flatMap(({ rows }) => rows),

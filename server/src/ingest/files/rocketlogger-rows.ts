@@ -1,10 +1,11 @@
 import { defineError } from "../../lib/errors.ts";
 import { readLines, type Line } from "../../lib/lines.ts";
 import { splitFields } from "./fields.ts";
-import { readHeader, readRow, type Fault, type Layout, type Row } from "./rocketlogger.ts";
+import { readHeader, readRow, type Layout, type Row } from "./rocketlogger.ts";
+import { longestLine, tap, type BadRow, type Fault } from "./row.ts";
 
 /** Some of a file's rows, in order. */
-export interface Part {
+export interface RowPart {
   readonly layout: Layout;
   readonly rows: readonly { readonly line: number; readonly row: Row }[];
   readonly badRows: readonly BadRow[];
@@ -13,11 +14,6 @@ export interface Part {
   readonly lines: number;
 }
 
-export interface BadRow extends Fault {
-  readonly line: number;
-}
-
-export const longestLine = 65_536;
 const emptyFile = defineError("invalid", "empty_file", "the file is empty");
 
 /**
@@ -26,7 +22,7 @@ const emptyFile = defineError("invalid", "empty_file", "the file is empty");
  *
  * @throws KnownError when it is empty, or its first line isn't such a file's header
  */
-export async function* readParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Part> {
+export async function* readParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<RowPart> {
   let layout: Layout | undefined;
   let bytes = 0;
   const counted = tap(chunks, ({ length }) => (bytes += length));
@@ -43,7 +39,7 @@ function fieldsOfHeader({ text }: Line): string[] {
   return splitFields(text) ?? [text];
 }
 
-function readRows(layout: Layout, lines: readonly Line[]): Pick<Part, "rows" | "badRows"> {
+function readRows(layout: Layout, lines: readonly Line[]): Pick<RowPart, "rows" | "badRows"> {
   const rows: { line: number; row: Row }[] = [];
   const badRows: BadRow[] = [];
   for (const { number: line, text } of lines) {
@@ -58,12 +54,4 @@ function readLine(layout: Layout, text: string): Row | Fault {
   if (text.length >= longestLine) return { reason: `longer than ${longestLine} characters` };
   const fields = splitFields(text);
   return fields ? readRow(layout, fields) : { reason: "a quotation mark where none can be" };
-}
-
-/** Lets everything through that it sees. */
-export async function* tap<T>(items: AsyncIterable<T>, see: (item: T) => void): AsyncGenerator<T> {
-  for await (const item of items) {
-    see(item);
-    yield item;
-  }
 }

@@ -3,11 +3,14 @@ import { PassThrough, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
-import { importRocketLogger, type ImportOrder } from "../../../src/ingest/files/import.ts";
-import type { BadRow } from "../../../src/ingest/files/read.ts";
+import {
+  importRocketLogger,
+  type ImportOrder,
+} from "../../../src/ingest/files/rocketlogger-import.ts";
+import type { BadRow } from "../../../src/ingest/files/row.ts";
 import { fromStream, openFile, type Source } from "../../../src/ingest/files/source.ts";
 import { createCell } from "../../../src/store/cells.ts";
-import { writeReadings } from "../../../src/timeseries/write.ts";
+import { writeReadings } from "../../support/write-readings.ts";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { useApi } from "../../support/api.ts";
 
