@@ -2,6 +2,7 @@ import type { Db } from "../db/connect.ts";
 import { isDatabaseAway, isInputRefused } from "../db/fault.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { deadline, Late } from "../lib/deadline.ts";
+import { NotYet } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
 import type { Log } from "../lib/log.ts";
 import { releaseUploads } from "../store/quarantine.ts";
@@ -10,10 +11,12 @@ import type { Written } from "../timeseries/write.ts";
 import { decode } from "./decode.ts";
 import { Unkept, type Arrived, type Placer } from "./place.ts";
 import { fromRecord } from "./record.ts";
+import type { Suspects } from "./suspects.ts";
 
 export interface ApplyDeps {
   readonly db: Db;
   readonly placer: Pick<Placer, "place" | "keepSpoilt">;
+  readonly suspects: Suspects;
   readonly log: Log;
 }
 
@@ -24,7 +27,7 @@ interface Entry extends Arrived {
 /** How long the uploads of one step out of the journal may take. */
 const applying_ms = 30_000;
 
-/** After so many uploads that break the database, one by one, it isn't they that are at fault. */
+/** After so many uploads that break the database, one by one, it is perhaps not they that are at fault. */
 const strikes = 16;
 
 /**
@@ -32,6 +35,7 @@ const strikes = 16;
  * of the others.
  *
  * @returns the records that can be kept nowhere in the database
+ * @throws NotYet when all of them break the database, and it isn't known whether others do
  * @throws what says that the database doesn't take uploads now
  */
 export async function applyRecords(
@@ -41,6 +45,8 @@ export async function applyRecords(
   const { entries, unreadable } = readEntries(records);
   for (const _ of unreadable) deps.log.error({}, "an upload in the journal can't be read here");
   const settled = await placeAll(deps, entries);
+  deps.suspects.drop(entries.map(({ uplink }) => uplink.id));
+  if (settled.some(({ ok }) => ok)) deps.suspects.noteTaken();
   // The database may have refused one, too late to be waited for, before it was there what it refers to.
   const stored = entries.filter((_, at) => settled[at]!.ok);
   await releaseUploads(
@@ -72,19 +78,20 @@ function readEntries(records: readonly Json[]): { entries: Entry[]; unreadable: 
 }
 
 async function placeAll(
-  { placer }: ApplyDeps,
+  { placer, suspects }: ApplyDeps,
   entries: readonly Entry[],
 ): Promise<Settled<Written>[]> {
   const settled = await deadline(applying_ms, placer.place(entries));
   const failed = settled.find(isPassingOne);
   if (!failed) return settled;
-  if (!isBroken(failed) || entries.length === 1) throw failed.error;
-  return await placeOneByOne(placer, entries);
+  if (!isBroken(failed)) throw failed.error;
+  return await placeOneByOne(placer, suspects, entries);
 }
 
 /** What breaks the database while it takes others of them fails for itself, and is put into quarantine. */
 async function placeOneByOne(
   placer: ApplyDeps["placer"],
+  suspects: Suspects,
   entries: readonly Entry[],
 ): Promise<Settled<Written>[]> {
   const settled: Settled<Written>[] = [];
@@ -92,11 +99,16 @@ async function placeOneByOne(
     const [one] = await deadline(applying_ms, placer.place([entry]));
     settled.push(one!);
     if (!isPassingOne(one!)) continue;
+    if (!isBroken(one)) throw one.error;
     const isEnough = settled.length === Math.min(strikes, entries.length);
-    if (!isBroken(one) || (isEnough && settled.every(isBroken))) throw one.error;
+    if (!isEnough || !settled.every(isBroken)) continue;
+    const tried = entries.slice(0, settled.length).map(({ uplink }) => uplink.id);
+    if (!suspects.accuse(tried)) throw new NotYet(one.error);
   }
   return await Promise.all(
-    settled.map(async (one, at) => (isBroken(one) ? await keep(placer, entries[at]!, one) : one)),
+    settled.map(async (one, at) =>
+      isPassingOne(one) ? await keep(placer, entries[at]!, one) : one,
+    ),
   );
 }
 
@@ -110,7 +122,7 @@ async function keep(
   return kept;
 }
 
-function isBroken(one: Settled<Written>): one is { ok: false; error: unknown } {
+function isBroken(one: Settled<Written>): boolean {
   return isPassingOne(one) && !isAbsence(one.error);
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
-import type { Journal } from "../lib/journal.ts";
+import { NotYet, type Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
 import { deadline } from "../lib/deadline.ts";
 import type { Written } from "../timeseries/write.ts";
@@ -8,6 +8,7 @@ import { applyRecords, isAbsence, isPassing } from "./apply.ts";
 import { decode } from "./decode.ts";
 import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
 import { toRecord } from "./record.ts";
+import { Suspects } from "./suspects.ts";
 import type { Measurement, Uplink } from "./uplink.ts";
 
 export interface IngestDeps extends PlaceDeps {
@@ -52,6 +53,7 @@ export class Ingest {
   readonly #deps: IngestDeps;
   readonly #placer: Placer;
   readonly #batcher: Batcher<Arrived, Written>;
+  readonly #suspects = new Suspects();
   readonly #closing = new AbortController();
   #recovery: Promise<void> | undefined;
   #away = false;
@@ -102,6 +104,7 @@ export class Ingest {
     const stop = commitSeconds.startTimer();
     const settled = await this.#placer.place(arrived);
     stop();
+    if (settled.some(({ ok }) => ok)) this.#suspects.noteTaken();
     return settled;
   }
 
@@ -163,6 +166,8 @@ export class Ingest {
     } catch (error) {
       if (!isAbsence(error))
         log.error({ err: error }, "the journal can't be applied; it is tried again");
+      // It may take what comes now: if it doesn't, that shows.
+      if (error instanceof NotYet) this.#away = false;
       return false;
     }
     if (signal.aborted) return false;
@@ -183,13 +188,14 @@ export class Ingest {
   async #apply(records: readonly Json[]): Promise<readonly Json[]> {
     const { journalApplied, journalUnkept } = this.#deps.metrics;
     try {
-      const unkept = await applyRecords({ ...this.#deps, placer: this.#placer }, records);
+      const parts = { placer: this.#placer, suspects: this.#suspects };
+      const unkept = await applyRecords({ ...this.#deps, ...parts }, records);
       journalApplied.inc(records.length - unkept.length);
       journalUnkept.inc(unkept.length);
       this.#away = false;
       return unkept;
     } catch (error) {
-      this.#goAway(error);
+      if (!(error instanceof NotYet)) this.#goAway(error);
       throw error;
     }
   }

@@ -16,6 +16,15 @@ export interface JournalOptions extends WriterOptions {
  */
 export type Apply = (records: readonly Json[]) => Promise<readonly Json[] | void>;
 
+/** Says of records that they can't be applied now, and that others perhaps can: theirs is the only segment that waits. */
+export class NotYet extends Error {
+  override readonly name = "NotYet";
+
+  constructor(cause: unknown) {
+    super("records of the journal can't be applied yet", { cause });
+  }
+}
+
 /**
  * A log on disk of what can't be done at once: it survives crashes and power failures, keeps the order in which it
  * was told, and never holds more than it may. Processes that share its directory may all append and drain at once.
@@ -63,17 +72,26 @@ export class Journal {
    *
    * A record comes once, unless applying failed, another process shares the directory, or this one was ended.
    *
-   * @param apply fails: so does this, and the next time begins with those records
+   * @param apply fails: so does this, and the next time begins with those records; but with NotYet it fails when all
+   *   other segments have been handed out
    * @param signal ends it between two batches
    */
   async drain(apply: Apply, signal?: AbortSignal): Promise<void> {
     await this.#drains.take("", async () => {
+      let waiting: NotYet | undefined;
       for (const file of await this.#directory.scan()) {
         if (signal?.aborted) return;
         await this.#writer.leave(file.name);
         const chunks = await this.#directory.take(file);
-        if (chunks) await this.#drainSegment(file.name, chunks, apply, signal);
+        if (!chunks) continue;
+        try {
+          await this.#drainSegment(file.name, chunks, apply, signal);
+        } catch (error) {
+          if (!(error instanceof NotYet)) throw error;
+          waiting ??= error;
+        }
       }
+      if (waiting) throw waiting;
     });
   }
 

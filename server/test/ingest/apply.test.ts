@@ -77,6 +77,13 @@ async function apply(records: readonly Json[]) {
   const path = newDirectory();
   const journal = await openJournal(path);
   await Promise.all(records.map(async (record) => await journal.append(record)));
+  await journal.close();
+  return await applyAll(path);
+}
+
+/** The same with a journal that is there. */
+async function applyAll(path: string) {
+  const journal = await openJournal(path);
   const metrics = openMetrics();
   let added = {};
   const kept = await quarantinedBy(api.db, async () => {
@@ -142,6 +149,43 @@ describe("a record of the journal", () => {
     expect(added).toEqual({ ...stored(2), quarantine: 1 });
     expect(kept).toMatchObject([{ code: "internal_error" }]);
     expect(await filesIn(path)).toEqual([]);
+  });
+
+  it("that breaks PostgreSQL and is alone in its file holds up none of the others, and is in quarantine then", async () => {
+    const cellId = await newCell(api);
+    const breaks = `new.ts = to_timestamp(${ts + 1})`;
+    await meddle("reading", "raise 'damaged page' using errcode = 'XX001'", breaks);
+    const path = newDirectory();
+    for (const at of [1, 2]) {
+      const journal = await openJournal(path);
+      await journal.append(toRecord(uplink(cellId, at)));
+      await journal.close();
+    }
+    const { added, kept } = await applyAll(path);
+    expect(added).toEqual({ ...stored(1), quarantine: 1 });
+    expect(kept).toMatchObject([{ code: "internal_error" }]);
+    expect(await filesIn(path)).toEqual([]);
+  });
+
+  it("that breaks PostgreSQL and is alone altogether is in quarantine once others are stored", async () => {
+    const cellId = await newCell(api);
+    const breaks = `new.ts = to_timestamp(${ts + 1})`;
+    await meddle("reading", "raise 'damaged page' using errcode = 'XX001'", breaks);
+    const path = newDirectory();
+    const journal = await openJournal(path);
+    const ingest = testIngest(api.db, { journal });
+    const kept = await quarantinedBy(api.db, async () => {
+      expect(await ingest.take(uplink(cellId, 1))).toMatchObject({ written: undefined });
+      let at = 1;
+      const takeNext = async () => {
+        await ingest.take(uplink(cellId, (at += 1)));
+        return journal.depth().bytes;
+      };
+      await expect.poll(takeNext, { timeout: 15_000 }).toBe(0);
+    });
+    await ingest.close();
+    await journal.close();
+    expect(kept).toMatchObject([{ code: "internal_error" }]);
   });
 
   it("waits with all others while PostgreSQL is broken for each of them", async () => {
