@@ -142,7 +142,7 @@ export class SensorIds {
     const rows = await this.#db
       .selectFrom("sensor")
       .select(columns)
-      .where("cell_id", "in", [...cellIds])
+      .where(sql<boolean>`cell_id = any(${[...cellIds]}::int[])`)
       .execute();
     // Who loaded the same cell meanwhile relies on what is there.
     for (const cellId of cellIds) if (!this.#cells.has(cellId)) this.#cells.set(cellId, new Map());
@@ -197,25 +197,23 @@ async function lockCells(db: Db, wanted: readonly WantedSensor[]): Promise<void>
   );
 }
 
+/** As arrays, since a statement has 65,535 parameters at most. */
 async function upsertSensors(db: Db, wanted: readonly WantedSensor[]): Promise<Sensor[]> {
-  return await db
-    .insertInto("sensor")
-    .values(
-      distinct(wanted).map(({ cellId, stream: { name, measurement, unit }, dataType }) => ({
-        cell_id: cellId,
-        name,
-        measurement,
-        unit,
-        data_type: dataType,
-      })),
-    )
-    .onConflict((conflict) =>
-      conflict.columns(["cell_id", "name", "measurement"]).doUpdateSet({
-        data_type: sql`case when excluded.data_type = 'float' then 'float' else sensor.data_type end`,
-      }),
-    )
-    .returning(columns)
-    .execute();
+  const sensors = distinct(wanted);
+  const texts = (of: (stream: Stream) => string) => sensors.map(({ stream }) => of(stream));
+  const { rows } = await sql<Sensor>`
+    insert into sensor (cell_id, name, measurement, unit, data_type)
+    select cell_id, name, measurement, unit, data_type
+    from unnest(
+      ${sensors.map(({ cellId }) => cellId)}::int[], ${texts(({ name }) => name)}::text[],
+      ${texts(({ measurement }) => measurement)}::text[], ${texts(({ unit }) => unit)}::text[],
+      ${sensors.map(({ dataType }) => dataType)}::text[]
+    ) with ordinality as wanted (cell_id, name, measurement, unit, data_type, at)
+    order by at
+    on conflict (cell_id, name, measurement) do update
+      set data_type = case when excluded.data_type = 'float' then 'float' else sensor.data_type end
+    returning ${sql.join(columns.map((column) => sql.ref(column)))}`.execute(db);
+  return rows;
 }
 
 /** Each sensor once, where it was first wanted; "float" if that was wanted anywhere. */

@@ -8,6 +8,23 @@ import { rowsAdded } from "../support/rows.ts";
 const database = useDatabase();
 
 describe("a Writer", () => {
+  it("makes more sensors at once than a statement has parameters for", async () => {
+    const cells = await Promise.all(Array.from({ length: 20 }, () => newCell(database)));
+    const streams = Array.from({ length: 700 }, (_, nth) => ({
+      name: "made_up",
+      measurement: `n${nth}`,
+      unit: "",
+    }));
+    const many = cells.flatMap((cellId) => streams.map((stream) => reading(cellId, { stream })));
+    expect(await writeReadings(database.db, many)).toEqual({ ...nothing, stored: 14_000 });
+    const { count } = await database.db
+      .selectFrom("sensor")
+      .select((sensor) => sensor.fn.countAll<number>().as("count"))
+      .where("cell_id", "in", cells)
+      .executeTakeFirstOrThrow();
+    expect(count).toBe(14_000);
+  });
+
   it("writes nothing for nothing", async () => {
     const added = await rowsAdded(database.db, async () => {
       expect(await writeReadings(database.db, [])).toEqual(nothing);
