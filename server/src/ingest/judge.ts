@@ -110,8 +110,10 @@ function toReadings(
 
 /** Version 2 has one value in each measurement: what has several is announced in the form of version 1. */
 function toMessage(values: readonly Value[], logger: Logger | undefined): Message {
-  const isFraction = (value: Value): boolean =>
-    Number.isFinite(value.value) && normalise(value, logger) !== value.value;
+  const isFraction = (value: Value): boolean => {
+    const stored = normalise(value, logger);
+    return stored !== null && stored !== value.value;
+  };
   return { hasFraction: values.some(isFraction) };
 }
 

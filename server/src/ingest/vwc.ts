@@ -8,8 +8,10 @@ import type { VwcUnit } from "../store/loggers.ts";
  *
  * @param value as the device sent it
  * @param unit what the device is known to send
+ * @returns null where it is more than a number can be, which only a corrupted message has: a reading without a value
  */
-export function toPercent(value: number, unit: VwcUnit | undefined): number {
+export function toPercent(value: number, unit: VwcUnit | undefined): number | null {
   const isFraction = unit === undefined ? value > 0 && value <= 1 : unit === "fraction";
-  return isFraction ? value * 100 : value;
+  const percent = isFraction ? value * 100 : value;
+  return Number.isFinite(percent) ? percent : null;
 }

@@ -329,9 +329,9 @@ describe.each(hands)("what is changed %s counts for the very next upload", (_, h
     const cellId = await newCell(api);
     const { id: loggerId } = await createLogger(api.db, { name: randomUUID() });
     await run(sql`delete from logger where id = ${loggerId}`);
-    const store = async () => {
+    const store = async (value = 0.5) => {
       const meta = { cellId, loggerId, ts: ts + next() };
-      const message = encodeVersion2([{ meta, type: 4, value: decimal(0.5) }]);
+      const message = encodeVersion2([{ meta, type: 4, value: decimal(value) }]);
       expect(await post(message, version2)).toBe(200);
       const last = api.db
         .selectFrom("reading")
@@ -347,6 +347,8 @@ describe.each(hands)("what is changed %s counts for the very next upload", (_, h
     expect(await store()).toBe(0.5);
     await run(set("fraction"));
     expect(await store()).toBe(50);
+    // Whose percent no number holds has no value.
+    expect(await store(1.7e308)).toBeNull();
     await run(set("percent"));
     expect(await store()).toBe(0.5);
     await run(sql`delete from logger where id = ${loggerId}`);

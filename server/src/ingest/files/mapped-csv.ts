@@ -75,7 +75,7 @@ interface ValueColumn {
   readonly title: string;
   readonly stream: Stream;
   readonly cellId: number | undefined;
-  readonly toStored: (value: number) => number;
+  readonly toStored: (value: number) => number | null;
 }
 
 /** Reads the rows of one file, the first of which may say what the columns are. */
@@ -146,7 +146,7 @@ class RowReader {
     const { decimal = "." } = this.#mapping;
     const value = parseValue(decimal === "," ? swapDecimal(text) : text);
     if (value === undefined) return { reason: `${title}: ${quote(text)} is not a number` };
-    return value === null ? null : finiteOrNull(toStored(value));
+    return value === null ? null : toStored(value);
   }
 
   #readPlace(
@@ -224,6 +224,6 @@ function toColumn(
   // Who gives VWC a factor has said what it stands in.
   const inPercent = isVwc(stream) && factor === undefined;
   const toStored = (value: number) =>
-    inPercent ? toPercent(value, vwcUnit) : value * (factor ?? 1) + offset;
+    inPercent ? toPercent(value, vwcUnit) : finiteOrNull(value * (factor ?? 1) + offset);
   return { title: String(column), stream, cellId: cell, toStored };
 }

@@ -5,7 +5,7 @@ import { parseTime } from "../../lib/time.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading } from "../../timeseries/write.ts";
 import { toPercent } from "../vwc.ts";
-import { finiteOrNull, parseValue } from "./number.ts";
+import { parseValue } from "./number.ts";
 import { printable, quote } from "./quote.ts";
 import type { Fault } from "./row.ts";
 
@@ -144,7 +144,7 @@ function convert(
 ): number | null | undefined {
   const value = values[quantity];
   if (typeof value !== "number") return value;
-  if (quantity === "vwc") return finiteOrNull(toPercent(value, vwcUnit));
+  if (quantity === "vwc") return toPercent(value, vwcUnit);
   return quantity === "power" ? settlePower(value, values) : value;
 }
 
