@@ -19,8 +19,10 @@ export interface Holder {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-/** Of requests that are for a connection: answers go back to the client without them. */
+/** Of answers: what is for one connection, and not for the next one. Source: RFC 9110, 7.6.1. */
 const ofConnections = new Set(["connection", "keep-alive", "transfer-encoding"]);
+/** The same of requests, whose bodies are passed on as they are framed. */
+const ofAskedConnections = /^(?:connection|keep-alive|te|trailer|expect|upgrade|proxy-.*)$/;
 
 /**
  * A session of long polling is many requests, which come to whichever process; what it hears is told by the one that
@@ -76,7 +78,9 @@ export class Elsewhere {
 }
 
 function passRequest(asked: IncomingMessage, response: ServerResponse, link: Socket): void {
-  const { method, url: path, headers } = asked;
+  const { method, url: path } = asked;
+  const kept = Object.entries(asked.headers).filter(([name]) => !ofAskedConnections.test(name));
+  const headers = Object.fromEntries(kept);
   const options = { method, path, headers, createConnection: () => link };
   const passed = request(options, (answer) => {
     const told = Object.entries(answer.headers).filter(([name]) => !ofConnections.has(name));

@@ -1,4 +1,5 @@
 import { defineError } from "../lib/errors.ts";
+import { networkOf } from "../lib/network.ts";
 import type { Others } from "../lib/others.ts";
 
 const noSeat = defineError(
@@ -7,7 +8,7 @@ const noSeat = defineError(
   "{most} live connections from one address are enough: close some of them",
 );
 
-/** Bounds how many live connections one address has. */
+/** Bounds how many live connections one address has, or one network of IPv6. */
 export class Seats {
   readonly #most: number;
   readonly #taken = new Map<string, number>();
@@ -30,29 +31,31 @@ export class Seats {
   }
 
   hasRoom(address: string): boolean {
-    const taken = (this.#taken.get(address) ?? 0) + (this.#elsewhere.get(address) ?? 0);
+    const network = networkOf(address);
+    const taken = (this.#taken.get(network) ?? 0) + (this.#elsewhere.get(network) ?? 0);
     return taken < this.#most;
   }
 
   /** @returns what gives the seat back @throws KnownError when all are taken */
   take(address: string): () => void {
     if (!this.hasRoom(address)) throw noSeat({ most: this.#most });
-    this.#change(address, 1);
+    const network = networkOf(address);
+    this.#change(network, 1);
     let isTaken = true;
     return () => {
-      if (isTaken) this.#change(address, -1);
+      if (isTaken) this.#change(network, -1);
       isTaken = false;
     };
   }
 
-  #change(address: string, by: 1 | -1): void {
-    add(this.#taken, address, by);
-    this.#others?.note({ kind: "seats", name: address, count: by });
+  #change(network: string, by: 1 | -1): void {
+    add(this.#taken, network, by);
+    this.#others?.note({ kind: "seats", name: network, count: by });
   }
 }
 
-function add(counts: Map<string, number>, address: string, count: number): void {
-  const sum = (counts.get(address) ?? 0) + count;
-  if (sum === 0) counts.delete(address);
-  else counts.set(address, sum);
+function add(counts: Map<string, number>, network: string, count: number): void {
+  const sum = (counts.get(network) ?? 0) + count;
+  if (sum === 0) counts.delete(network);
+  else counts.set(network, sum);
 }

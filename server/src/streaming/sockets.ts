@@ -36,6 +36,9 @@ const mostPayload_bytes = 16 * 1024;
 const connect_ms = 10_000;
 /** Wishes of one socket that wait their turn. */
 const mostWishes = 8;
+/** Answers that wait for a socket to take them, and all packets: whoever takes none is cut off. */
+const mostUnheard = 100;
+const mostUnsent = 5000;
 
 /** Whether a request is for Socket.IO. */
 export function isForSockets({ url = "" }: IncomingMessage): boolean {
@@ -46,6 +49,8 @@ export function isForSockets({ url = "" }: IncomingMessage): boolean {
 export class Sockets {
   readonly #deps: SocketDeps;
   readonly #io: Server<Names, Names>;
+  /** Connections that have their socket, or are about to. */
+  readonly #used = new WeakSet<LiveSocket["conn"]>();
   #isClosing = false;
 
   constructor(deps: SocketDeps) {
@@ -66,10 +71,16 @@ export class Sockets {
 
   /** Takes the requests of a server that are for Socket.IO. */
   attach(server: HttpServer): void {
+    // Node.js takes its own listener away, and whoever takes the connection over may do so a little later.
+    server.on("upgrade", (_request, socket) => socket.on("error", () => socket.destroy()));
     this.#io.attach(server);
     this.#io.engine.on("connection", (connection: LiveSocket["conn"]) => {
-      const free = this.#deps.seats.take(this.#deps.addressOf(connection.request));
-      connection.once("close", free);
+      const { seats, addressOf } = this.#deps;
+      const address = addressOf(connection.request);
+      // More may have been let in at once than there were seats for.
+      if (!seats.hasRoom(address)) return connection.close(true);
+      connection.once("close", seats.take(address));
+      cutOffUnheard(connection);
     });
     if (this.#deps.elsewhere) this.#share(this.#deps.elsewhere);
   }
@@ -96,7 +107,7 @@ export class Sockets {
     engine.generateId = () => elsewhere.newSessionId();
     engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       const answer = request.headers.upgrade === undefined ? response : undefined;
-      void elsewhere.passOn(request, answer, next);
+      void elsewhere.passOn(request, answer, next).catch(() => request.socket.destroy());
     });
   }
 
@@ -111,11 +122,16 @@ export class Sockets {
     answer("too many live connections from this address: close some of them", false);
   }
 
+  /** A connection has one socket at a time: each more would be a listener of its own. */
   async #identify(socket: LiveSocket, next: (error?: ExtendedError) => void): Promise<void> {
+    const { conn } = socket;
+    if (this.#used.has(conn)) return conn.close(true);
+    this.#used.add(conn);
     try {
       await this.#deps.admission.identify(shownBy(socket));
       next();
     } catch (error) {
+      this.#used.delete(conn);
       next(toConnectError(error));
     }
   }
@@ -129,12 +145,13 @@ export class Sockets {
     this.#takeCellWishes(socket, guest, wishes);
     this.#takeTaskWishes(socket, guest, wishes);
     socket.once("disconnect", () => {
+      this.#used.delete(socket.conn);
       admission.drop(guest);
       tasks.drop(guest);
     });
   }
 
-  #takeCellWishes(socket: LiveSocket, guest: Guest, wishes: Wishes): void {
+  #takeCellWishes(socket: LiveSocket, guest: SocketGuest, wishes: Wishes): void {
     const { admission } = this.#deps;
     socket.on("subscribe_cells", (payload, ack) =>
       wishes.add(guest, ack, async () => {
@@ -156,7 +173,7 @@ export class Sockets {
   }
 
   /** These are about nothing but who wishes: what stands before the acknowledgement doesn't count. */
-  #takeTaskWishes(socket: LiveSocket, guest: Guest, wishes: Wishes): void {
+  #takeTaskWishes(socket: LiveSocket, guest: SocketGuest, wishes: Wishes): void {
     const { tasks } = this.#deps;
     socket.on("subscribe_tasks", (...given) =>
       wishes.add(guest, given.at(-1), async () => {
@@ -187,6 +204,10 @@ class SocketGuest implements Guest {
     return this.#socket.connected;
   }
 
+  end(): void {
+    this.#socket.conn.close(true);
+  }
+
   /** By polling it is ready when it asks. */
   isReady(): boolean {
     return this.#socket.conn.transport.writable;
@@ -207,13 +228,16 @@ class Wishes {
   readonly #onError: (error: unknown) => void;
   #last = Promise.resolve();
   #waiting = 0;
+  #unheard = 0;
 
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
   }
 
-  add(guest: Guest, ack: unknown, act: () => Promise<object>): void {
+  add(guest: SocketGuest, ack: unknown, act: () => Promise<object>): void {
     const answer = (result: object): void => {
+      this.#unheard = guest.isReady() ? 0 : this.#unheard + 1;
+      if (this.#unheard > mostUnheard) return guest.end();
       if (typeof ack === "function") ack(result);
       else if ("error" in result)
         guest.tell(new Batch([{ name: "subscribe_error", data: result.error as object }]));
@@ -237,6 +261,16 @@ class Wishes {
 
 const tooFast = { code: "too_many_requests", message: "wait for the answers to what you asked" };
 const unknownError = { code: "internal_error", message: "this failed here; try again soon" };
+
+/** Packets that a connection can't be sent yet are held until it can. */
+function cutOffUnheard(connection: LiveSocket["conn"]): void {
+  let unsent = 0;
+  connection.on("flush", () => (unsent = 0));
+  connection.on("packetCreate", () => {
+    unsent += 1;
+    if (unsent > mostUnsent) connection.close(true);
+  });
+}
 
 /** How Engine.IO is to send them: the same object for all sockets, which it doesn't change. */
 function toPacketOptions(messages: readonly Message[]) {

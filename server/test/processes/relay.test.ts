@@ -46,6 +46,13 @@ describe("processes of one server", () => {
     expect([one.count("b"), one.count("c"), other.count("a")]).toEqual([1, 1, 1]);
   });
 
+  it("take the addresses of one network of IPv6 for one, as far as live connections are bounded", () => {
+    const { seats } = begin(newRelay());
+    for (const host of [1, 2, 3]) seats.take(`2001:db8:0:1::${host}`);
+    expect(seats.hasRoom("2001:db8:0:1::4")).toBe(false);
+    expect(seats.hasRoom("2001:db8:0:2::4")).toBe(true);
+  });
+
   it("have so many live connections of one address together, and those of one that is gone are free", () => {
     const relay = newRelay();
     const [one, other] = [begin(relay), begin(relay)];

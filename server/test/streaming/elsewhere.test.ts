@@ -69,6 +69,51 @@ describe("a session whose requests come to two processes by turns", () => {
   });
 });
 
+/** Begins a session of long polling, at whichever process. @returns its id */
+async function newSid(): Promise<string> {
+  const url = `${urlOf(turns)}/socket.io/?EIO=4&transport=polling`;
+  const sid = /"sid":"([^"]+)"/.exec(await (await fetch(url)).text())![1]!;
+  // There is something to hear then.
+  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
+  return sid;
+}
+
+/** Asks the process that has not the session. @returns the answer's first line; undefined: there was none */
+async function askOther(sid: string, headers: readonly string[], isReset = false) {
+  const { app } = sid.startsWith("aaaa") ? other : one;
+  const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  const path = `/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+  socket.write([`GET ${path} HTTP/1.1`, "Host: a", ...headers, "", ""].join("\r\n"), () => {
+    if (isReset) socket.resetAndDestroy();
+  });
+  const data = once(socket, "data").then(([bytes]) => String(bytes).split("\r\n", 1)[0]);
+  const line = await Promise.race([data, once(socket, "close").then(() => undefined)]);
+  socket.destroy();
+  return line;
+}
+
+describe("a request for a session of another process", () => {
+  const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+
+  it.each([[["Trailer: X"]], [["TE: trailers", "Proxy-Connection: close"]]])(
+    "is passed on without what is for its own connection: %j",
+    async (headers) => {
+      const sid = await newSid();
+      expect(await askOther(sid, headers)).toBe("HTTP/1.1 200 OK");
+      expect(await askOther("aaaa-1", headers)).toBe("HTTP/1.1 400 Bad Request");
+    },
+  );
+
+  it("may be reset while it is passed on", async () => {
+    for (let nth = 0; nth < 10; nth += 1) {
+      await askOther(await newSid(), upgrade, true);
+      await askOther(await newSid(), [], true);
+    }
+    expect((await poll(await newSid())).status).toBe(200);
+  });
+});
+
 describe("a run directory", () => {
   it("tells of who lives, and forgets the dead", async () => {
     expect([await run.serves(port), await run.serves(port + 1)]).toEqual([true, false]);
