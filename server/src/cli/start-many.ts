@@ -16,9 +16,8 @@ export function mayReload(): boolean {
 export async function startMany(config: Config, log: Logger): Promise<Running> {
   const { socket, port } = await bindPort(config);
   const servers = new Servers({ log, env: givenEnvironment, fd: socket.fd(), port });
-  await servers.start(config.processes);
   const turns = new Turns();
-  let worker = beginWorker(config, log);
+  let worker = new WorkerProcess(log, givenEnvironment);
   const reload = async (): Promise<void> => {
     const settings = readSettings();
     if (!settings) return;
@@ -29,7 +28,13 @@ export async function startMany(config: Config, log: Logger): Promise<Running> {
     worker = beginWorker(settings, log);
     console.log(`Reloaded: ${settings.processes} new processes`);
   };
+  const started = turns.take("", async () => {
+    await servers.start(config.processes);
+    if (config.worker) worker.start();
+  });
+  // Beforehand: what asks for a reload during the start would end it.
   if (mayReload()) process.on("SIGHUP", () => void turns.take("", reload));
+  await started;
   return {
     port,
     example: servers.example,

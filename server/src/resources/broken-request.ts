@@ -51,6 +51,6 @@ function describe(
     return { type: "application/octet-stream", body: encodeFailure(owed.request) };
   return {
     type: "application/problem+json",
-    body: Buffer.from(JSON.stringify(toProblemJson(problem))),
+    body: Buffer.from(JSON.stringify(toProblemJson(problem, owed?.request.id))),
   };
 }

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import formbody from "@fastify/formbody";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify, LogController, type FastifyInstance } from "fastify";
@@ -86,8 +88,13 @@ export function buildServer(
     genReqId: nameRequests(isProxy),
     trustProxy: deps.settings.trustProxy,
     ...options,
-    // All else that asks for another protocol is answered in this one.
-    http: { ...options.http, shouldUpgradeCallback: isForSockets },
+    // All else that asks for another protocol is answered in this one; and who is still owed an answer, whose end Node.js
+    // would not tell us of after that.
+    http: {
+      ...options.http,
+      shouldUpgradeCallback: (request: IncomingMessage): boolean =>
+        isForSockets(request) && !isOwed(app, request.socket),
+    },
     routerOptions: {
       // Clients join a base that ends in a slash with a path that begins with one, and forget the last one.
       ignoreTrailingSlash: true,
@@ -133,6 +140,10 @@ export function buildServer(
   app.register(registerOperation, { deps });
   app.register(answerOtherMethods, { routes });
   return app;
+}
+
+function isOwed({ exchanges }: FastifyInstance, socket: Socket): boolean {
+  return exchanges.latestOn(socket)?.reply.raw.writableFinished === false;
 }
 
 /** The live channel begins and ends with the server. */

@@ -28,6 +28,8 @@ export function watchRequests(app: FastifyInstance, { logger, metrics }: WatchDe
       const took_ms = performance.now() - begun_ms;
       if (!request.routeOptions.config.door) observe(metrics, request, reply, took_ms);
       const isNotable = took_ms > slow_ms || reply.statusCode >= 500;
+      // Who stays connected keeps their latest request until the next one, and needn't keep what it held.
+      request.body = undefined;
       if (isNotable) logger.info(describe(request, reply, took_ms), "request");
       else if (isVerbose) logger.debug(describe(request, reply, took_ms), "request");
     });

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openMetrics } from "../../src/ingest/metrics.ts";
 import { buildServer } from "../../src/resources/server.ts";
+import { RawConnection } from "../support/raw-http.ts";
 import { testDeps, testIngest, useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 
@@ -85,6 +86,31 @@ describe("a request", () => {
       },
     ]);
     expect((await linesOf({ url })).answer.headers["x-request-id"]).not.toBe(id);
+  });
+
+  it("has its name also in the problem of one that breaks off", async () => {
+    const connection = new RawConnection((app.server.address() as AddressInfo).port);
+    const head = "POST /api/cell/ HTTP/1.1\r\nHost: a\r\nX-Request-Id: broken-off-1\r\n";
+    const chunked = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const arrived = once(app.server, "request");
+    connection.send(head + chunked);
+    await arrived;
+    connection.send("no length\r\n");
+    const { status, body } = await connection.answer();
+    expect(status).toBe(400);
+    expect(JSON.parse(String(body))).toMatchObject({ status: 400, request_id: "broken-off-1" });
+    connection.hangUp();
+  });
+
+  it("leaves nothing of its body behind on a connection that is kept", async () => {
+    const connection = new RawConnection((app.server.address() as AddressInfo).port);
+    connection.send(
+      "POST /api/sensor/ HTTP/1.1\r\nContent-Type: application/octet-stream\r\nContent-Length: 4\r\n\r\nbody",
+    );
+    expect((await connection.answer()).status).toBe(400);
+    const latest = () => [...app.exchanges].map(([, { reply }]) => reply.request);
+    await expect.poll(() => latest().map(({ body }) => body)).toEqual([undefined]);
+    connection.hangUp();
   });
 
   it("keeps the name that a proxy gave it which is believed, if it is one", async () => {
