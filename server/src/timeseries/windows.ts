@@ -74,10 +74,11 @@ function countRows(buckets: Buckets): RawBuilder<unknown> {
   return sql`sum(least(readings, ${most}::int) + readings / ${readingsPerRow}::int)`;
 }
 
-/** The range as a whole, even where edges say nothing of its ends. */
+/** The range as a whole, even where edges say nothing of its ends, or lie before it in its first hour. */
 function toWindows(edges: readonly Edge[], { range }: Resolved): Window[] {
-  return edges.map(({ from, rows }, at) => {
-    const next = edges[at + 1]?.from;
+  const inside = edges.filter(({ from }, at) => at === 0 || from > range.start);
+  return inside.map(({ from, rows }, at) => {
+    const next = inside[at + 1]?.from;
     return {
       from: at === 0 ? range.start : from,
       to: next ?? range.end,

@@ -26,8 +26,8 @@ beforeAll(async () => {
   ids = (await listStreams(db, [cell.id])).map(({ id }) => id);
 });
 
-async function resolve(resample: Resample, tz: string): Promise<Resolved> {
-  const range = { start: 0, end: start + 10 * 86_400 };
+async function resolve(resample: Resample, tz: string, from = 0): Promise<Resolved> {
+  const range = { start: from, end: start + 10 * 86_400 };
   const measured = await measure(database.db, ids, range);
   const asked = { range, resample, tz, points: 1, envelope: false, timestamps: "iso" } as const;
   return await resolveMeasured(database.db, measured, asked);
@@ -53,6 +53,18 @@ describe.each(["UTC", "Europe/Berlin", "Asia/Kolkata"])("windows of %s", (tz) =>
       to,
     ]);
   });
+});
+
+it("begins with the range, also where a bucket begins before it in the same hour", async () => {
+  // A day of India begins at half past, and a reading comes some minutes later.
+  const from = Date.parse("2024-03-30T18:31:00Z") / 1000;
+  const resolved = await resolve("day", "Asia/Kolkata", from);
+  const { start: first, end: last } = resolved.range;
+  const whole = await read(resolved, [{ from: first, to: last, closed: true, rows: 1 }]);
+  const windows = await planWindows(database.db, ids, resolved, 1);
+  expect(await read(resolved, windows)).toEqual(whole);
+  expect(windows[0]!.from).toBe(first);
+  for (const window of windows) expect(window.from).toBeLessThan(window.to);
 });
 
 it("has no more rows in a window than it was asked for, but for what one hour brings", async () => {
