@@ -29,12 +29,13 @@ export function instant(text: string): number {
   return seconds;
 }
 
-/** Reads a whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+/** Reads a whole number of at least `least`, and at most `most`. */
+export function wholeNumber(least: number, most?: number): (text: string) => number {
+  const upTo = most === undefined ? "" : ` to ${most}`;
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value >= 2 ** 31)
-      throw new InvalidArgumentError(`a whole number from ${least}.`);
+    if (!/^\d+$/.test(text) || value < least || value > (most ?? 2 ** 31 - 1))
+      throw new InvalidArgumentError(`a whole number from ${least}${upTo}.`);
     return value;
   };
 }

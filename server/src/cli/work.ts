@@ -9,9 +9,12 @@ import { giveWayToOthers } from "./priority.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { boundYoungGeneration } from "./young-generation.ts";
 
+/** Each holds a connection to read by, and needs another one to keep what it makes. */
+const mostAtOnce = 8;
+
 export const workCommand = new Command("work")
   .description("do tasks (exports, imports) in a process of its own; start begins one by itself")
-  .option("--at-once <number>", "how many at the same time", wholeNumber(1), 2)
+  .option("--at-once <number>", "how many at the same time", wholeNumber(1, mostAtOnce), 2)
   .action(async ({ atOnce }: { atOnce: number }) => {
     boundYoungGeneration();
     const config = loadConfig();
@@ -23,7 +26,8 @@ export const workCommand = new Command("work")
       import("../tasks/kinds.ts"),
       import("../tasks/worker.ts"),
     ]);
-    const database = await awaitDatabase({ ...config, log, meanwhile: "tasks wait" });
+    // Its connections are its own: it is none of the processes that share a server's.
+    const database = await awaitDatabase({ ...config, processes: 1, log, meanwhile: "tasks wait" });
     const worker = new Worker({
       db: database.db,
       bell: openBell(database, { ...config, log }),

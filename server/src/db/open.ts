@@ -14,6 +14,7 @@ import { migrate } from "./migrate.ts";
 import { DatabaseProbe } from "./probe.ts";
 import { findServer, type DatabaseServer, type ServerOptions } from "./server.ts";
 
+/** Of each process: two are held by downloads, for as long as these take, and others read all the same. */
 const readLimits: PoolLimits = { connections: 4, statementTimeout_ms: 60_000 };
 
 /** Uploads wait half a second for the database; what it still does for them after that is not worth a connection. */
@@ -196,8 +197,9 @@ async function keepTrying(
 }
 
 function connectTo(server: DatabaseServer, log: Log, processes = 1): Connections {
-  const open = (limits: PoolLimits) => connect(server.url, log, shareOf(limits, processes));
-  const [db, reads, writes] = [open(usualLimits), open(readLimits), open(writeLimits)];
+  const open = (limits: PoolLimits) => connect(server.url, log, limits);
+  const share = (limits: PoolLimits) => open(shareOf(limits, processes));
+  const [db, reads, writes] = [share(usualLimits), open(readLimits), share(writeLimits)];
   return {
     db,
     reads,

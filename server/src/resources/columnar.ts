@@ -16,16 +16,24 @@ export function toFrames(shape: object): string[] {
  * speed of who reads it and in little memory.
  *
  * @param shape what is answered, with a slot for each list
+ * @param waits whether who reads waits until all of it is read, since reading it keeps something from others
  */
 export async function sendTable(
   reply: FastifyReply,
   shape: object,
   chunks: AsyncGenerator<Chunk>,
+  waits = false,
 ): Promise<FastifyReply> {
   const frames = toFrames(shape);
   const { value: first } = (await chunks.next()) as IteratorYieldResult<Chunk>;
-  if (first.last) return sendJson(reply, fill(frames, first));
-  return sendJson(reply, toStream(writeTable(frames, startingWith(first, chunks))));
+  if (first.last) {
+    await chunks.return(undefined);
+    return sendJson(reply, fill(frames, first));
+  }
+  const stream = toStream(writeTable(frames, startingWith(first, chunks), waits));
+  // Also where nobody has begun to read it.
+  stream.once("close", () => void chunks.return(undefined));
+  return sendJson(reply, stream);
 }
 
 export function sendJson(reply: FastifyReply, body: string | Readable): FastifyReply {
@@ -47,23 +55,32 @@ export async function joinTexts(texts: AsyncIterable<string>): Promise<string> {
 /**
  * The text of lists that are too long to be held. They are read side by side and written one after the other: the
  * timestamps go out as they come, all others wait in files until those before them are whole.
+ *
+ * @param waits whether the timestamps wait too, so that whoever reads slowly holds up nothing but themselves
  */
 export async function* writeTable(
   frames: readonly string[],
   chunks: AsyncIterable<Chunk>,
+  waits = false,
 ): AsyncGenerator<string> {
   const spools: Spool[] = [];
+  const instants = waits ? await Spool.open() : undefined;
+  if (instants) spools.push(instants);
   try {
-    while (spools.length < frames.length - 2) spools.push(await Spool.open());
+    while (spools.length < frames.length - (waits ? 1 : 2)) spools.push(await Spool.open());
+    const columnSpools = spools.filter((spool) => spool !== instants);
     yield frames[0]!;
     let comma = "";
     for await (const { timestamp, columns } of chunks) {
       if (timestamp === "") continue;
-      yield comma + timestamp;
-      for (const [at, spool] of spools.entries()) await spool.write(comma + columns[at]!);
+      await instants?.write(comma + timestamp);
+      // Nothing, where they wait: it shows whether anybody still does.
+      yield instants ? "" : comma + timestamp;
+      for (const [at, spool] of columnSpools.entries()) await spool.write(comma + columns[at]!);
       comma = ",";
     }
-    for (const [at, spool] of spools.entries()) {
+    if (instants) yield* instants.read();
+    for (const [at, spool] of columnSpools.entries()) {
       yield frames[at + 1]!;
       yield* spool.read();
     }

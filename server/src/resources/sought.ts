@@ -51,7 +51,7 @@ export function parseCells(text: string, mostOfThem: number = most.cells): numbe
   const parts = listOf(text);
   if (parts.length > mostOfThem || !parts.every((part) => /^\d{1,15}$/.test(part)))
     throw cellsInvalid({ most: mostOfThem });
-  return parts.map(Number);
+  return [...new Set(parts.map(Number))];
 }
 
 /** The same without those that no cell can have, which are answered like any cell that there isn't. */

@@ -1,7 +1,6 @@
 import type { FastifyReply } from "fastify";
 import type { Clock } from "../lib/clock.ts";
 import type { Db } from "../db/connect.ts";
-import type { Chunk } from "../timeseries/columns.ts";
 import { readArrivals, readTable, sensorsOf, type Column } from "../timeseries/read.ts";
 import { resolve } from "../timeseries/resolve.ts";
 import { sendTable, slot } from "./columnar.ts";
@@ -33,18 +32,11 @@ export async function sendSpan(
   const chosen = (resample: string) => (asked.resample === "auto" ? { resample } : {});
   if (query.stream) {
     const shape = { timestamp: slot, ...members, ...chosen("none") };
-    return await sendTable(
-      reply,
-      shape,
-      alone(await readArrivals(reads, columns, range, asked.timestamps)),
-    );
+    const arrivals = readArrivals(reads, columns, range, asked.timestamps);
+    return await sendTable(reply, shape, arrivals, true);
   }
   const resolved = await resolve(reads, sensorsOf(columns), asked);
   const envelope = resolved.envelope ? { min: bounds, max: bounds } : {};
   const shape = { timestamp: slot, ...members, ...envelope, ...chosen(resolved.resample) };
   return await sendTable(reply, shape, readTable(reads, columns, resolved));
-}
-
-async function* alone(chunk: Chunk): AsyncGenerator<Chunk> {
-  yield chunk;
 }

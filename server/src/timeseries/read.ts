@@ -1,6 +1,7 @@
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { readSnapshot } from "../db/transact.ts";
 import {
   listColumns,
   nameColumns,
@@ -65,21 +66,50 @@ export async function* readTable(
     }
 }
 
-/** Reads some sensors side by side, selected, ordered and stamped by the time their readings arrived. */
-export async function readArrivals(
+/** Instants that are read at once by the time of their arrival. */
+const arrivalsAtOnce = 600;
+
+/**
+ * Reads some sensors side by side, selected, ordered and stamped by the time their readings arrived, in chunks: one at
+ * least. No key has them in that order, so PostgreSQL sorts them once, on its disk where they are many, and a
+ * connection is held until the last chunk is read.
+ */
+export async function* readArrivals(
   db: Db,
   columns: readonly Column[],
   range: Range,
   timestamps: TimestampFormat,
-): Promise<Chunk> {
-  const cells = columns.map((column) => pick(column, sql`max(value)`));
+): AsyncGenerator<Chunk> {
+  const cells = columns.map((column) => sql`${pick(column, sql`max(value)`)}::text`);
   const rows = sql`
     select ${writeInstant(sql`max(received_at)`, timestamps)} as t, ${nameColumns(cells)}
     from reading
     where sensor_id = any(${sensorsOf(columns)}::int[])
       and received_at between to_timestamp(${range.start}) and to_timestamp(${range.end})
     group by ts order by max(received_at), ts`;
-  return { ...(await readColumns(db, rows, cells.length)), last: true };
+  yield* readSnapshot(db, async function* (snapshot) {
+    await sql`declare arrivals no scroll cursor for ${rows}`.execute(snapshot);
+    for (let last = false; !last;) {
+      const fetched =
+        await sql<ArrivalRow>`fetch ${sql.raw(String(arrivalsAtOnce))} from arrivals`.execute(
+          snapshot,
+        );
+      last = fetched.rows.length < arrivalsAtOnce;
+      yield { ...toLists(fetched.rows.splice(0), cells.length), last };
+    }
+  });
+}
+
+interface ArrivalRow extends Readonly<Record<`c${number}`, string | null>> {
+  readonly t: string;
+}
+
+function toLists(rows: readonly ArrivalRow[], count: number): Omit<Chunk, "last"> {
+  const list = (name: keyof ArrivalRow) => rows.map((row) => row[name] ?? "null").join(",");
+  return {
+    timestamp: list("t"),
+    columns: Array.from({ length: count }, (_, at) => list(`c${at}`)),
+  };
 }
 
 function selectTable(

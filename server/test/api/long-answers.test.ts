@@ -120,6 +120,44 @@ describe("an answer that is too long to be held", () => {
   });
 });
 
+const arrivals = () => url.replace("resample=none", "stream=true");
+
+/** Transactions that somebody has begun and not ended. */
+async function idle(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%'`.execute(api.db);
+  return rows[0]!.count;
+}
+
+describe("an answer by the time of arrival", () => {
+  it("comes in chunks, with every reading once and in order", async () => {
+    const answer = await open({}, arrivals());
+    expect(answer.headers["transfer-encoding"]).toBe("chunked");
+    expect(JSON.parse((await bodyOf(answer)).toString())).toEqual({
+      // They came at the same moment.
+      timestamp: readings.map(() => api.now),
+      v: readings.map(([, value]) => value),
+      i: readings.map(([, value]) => value),
+      p: readings.map(([, value]) => value ** 2 / 1000),
+    });
+    expect(await idle()).toBe(0);
+  });
+
+  it("holds no connection for who reads slowly, or not at all", async () => {
+    const slow = await Promise.all(Array.from({ length: 8 }, () => open({}, arrivals())));
+    await expect.poll(idle).toBe(0);
+    for (const answer of slow) answer.destroy();
+    const gone = Array.from({ length: 8 }, () => {
+      const asked = request(arrivals(), { agent: false }).on("error", () => undefined);
+      asked.end(() => asked.destroy());
+    });
+    expect(gone).toHaveLength(8);
+    await expect.poll(idle).toBe(0);
+    expect((await open({}, `${arrivals()}&endTime=${start}`)).statusCode).toBe(200);
+  });
+});
+
 describe("an answer that is short", () => {
   it("has its length", async () => {
     const answer = await open({}, `${url}&endTime=${start + 99}`);

@@ -51,6 +51,21 @@ beforeAll(async () => {
 });
 
 describe("GET /api/readings", () => {
+  it("has each cell once, however it is written", async () => {
+    const one = await newCell(api);
+    const data = { Temperature: 21 };
+    await api.postJson("/api/sensor/", {
+      type: "BME280_TEMP",
+      cellId: one,
+      ts: 1_705_316_400,
+      data,
+    });
+    const { series } = (await api.get(`/api/readings?cells=${one},0${one}&start=0`)).json<{
+      series: { value: number[] }[];
+    }>();
+    expect(series.map(({ value }) => value)).toEqual([[21]]);
+  });
+
   it("answers each sensor of each cell over its own time axis, in the order asked", async () => {
     const sensors = "bme280.temperature,power.p,BME280_TEMP";
     expect(await read({ cells: `${other},${cell}`, sensors, resample: "none" })).toEqual({
