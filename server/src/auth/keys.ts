@@ -53,7 +53,9 @@ export function hideKeys(text: string): string {
  */
 export function redactPath(url: string): string {
   const path = url.split(/[?#]/, 1)[0]!;
-  const [, toKey] = /^(.*?\/u\/)./is.exec(unescape(path).replace(/\/+/g, "/")) ?? [];
+  const plain = unescape(path);
+  if (plain === undefined) return "…";
+  const [, toKey] = /^(.*?\/u\/)./is.exec(plain.replace(/\/+/g, "/")) ?? [];
   return toKey === undefined ? hideKeys(path) : `${toKey}…`;
 }
 
@@ -65,16 +67,25 @@ export function redactPath(url: string): string {
  */
 export function redactHeader(value: string, key: string | undefined): string {
   const plain = unescape(value);
-  if (/\/u\//i.test(plain) || (key !== undefined && plain.includes(key))) return "…";
+  if (plain === undefined || /\/u\//i.test(plain) || (key !== undefined && plain.includes(key)))
+    return "…";
   return hideKeys(value);
 }
 
-/** As routers read a path, but never failing; what is escaped more than once too. */
-function unescape(path: string): string {
-  const plain = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  return plain === path ? plain : unescape(plain);
+/** How often something may be escaped on top of being escaped. */
+const mostEscapes = 4;
+
+/** As routers read a path, but never failing; what is escaped more than once too. @returns undefined when too often */
+function unescape(path: string): string | undefined {
+  let plain = path;
+  for (let escapes = 0; escapes <= mostEscapes; escapes += 1) {
+    const before = plain;
+    plain = plain.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+    if (plain === before) return plain;
+  }
+  return undefined;
 }
 
 /** CRC-32 in base 62, six characters. */

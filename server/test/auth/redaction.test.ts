@@ -29,4 +29,13 @@ describe("redactPath", () => {
       expect(redactPath(url)).not.toContain(key);
     },
   );
+
+  it("keeps nothing of what is escaped again and again, which would take long to read", () => {
+    const often = `/u/${"%25".repeat(3)}`.replaceAll("%25", `%${"25".repeat(8000)}`);
+    const inward = `/${"%2".repeat(3000)}%${"35".repeat(3000)}`;
+    for (const url of [often, inward]) {
+      expect(redactPath(url)).toBe("…");
+      expect(redactHeader(url, undefined)).toBe("…");
+    }
+  });
 });

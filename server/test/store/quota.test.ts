@@ -42,6 +42,22 @@ describe.each([
   });
 });
 
+it("is handed no cell by others when it has as many as it may", async () => {
+  const giver = await newUser(api);
+  const { id } = (await as(api, giver).post("/api/cell/", { name: "a gift" })).json<{
+    id: number;
+  }>();
+  const added = await rowsAdded(api.db, async () => {
+    const share = { email: hoarder.email, role: "owner" };
+    const answer = await as(api, giver).post(`/api/cell/${id}/share`, share);
+    expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([
+      409,
+      "too_many_cells",
+    ]);
+  });
+  expect(added).toEqual({});
+});
+
 it("keeps an upload that names a cell which its sender can't have any more", async () => {
   const payload = { cell: "one too many", ts: 1_700_000_000, v: 1, i: 1 };
   const added = await rowsAdded(api.db, async () => {
