@@ -223,7 +223,10 @@ function toColumn(
   const stream = findStream(sensor);
   // Who gives VWC a factor has said what it stands in.
   const inPercent = isVwc(stream) && factor === undefined;
-  const toStored = (value: number) =>
-    inPercent ? toPercent(value, vwcUnit) : finiteOrNull(value * (factor ?? 1) + offset);
+  const scale = (value: number) => (inPercent ? toPercent(value, vwcUnit) : value * (factor ?? 1));
+  const toStored = (value: number) => {
+    const scaled = scale(value);
+    return scaled === null ? null : finiteOrNull(scaled + offset);
+  };
   return { title: String(column), stream, cellId: cell, toStored };
 }

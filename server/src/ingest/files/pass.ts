@@ -85,7 +85,8 @@ async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Batch> {
       yield { readings: waiting.slice(start, end), rows: 0, bytes };
       start = end;
     }
-    const end = findCut(waiting, start, waiting.length - 1);
+    // Of the last instant there may be more to come.
+    const end = findStart(waiting, start, waiting.length);
     yield { readings: waiting.slice(start, end), rows: part.rows, bytes };
     waiting = waiting.slice(end);
   }
@@ -94,9 +95,15 @@ async function* inBatches(parts: AsyncIterable<Part>): AsyncGenerator<Batch> {
 
 /** Where another instant begins, at a place or before it; a clock that stands still is cut there. */
 function findCut(readings: readonly NewReading[], start: number, place: number): number {
-  for (let at = place; at > start; at -= 1)
-    if (readings[at - 1]!.ts !== readings[at]!.ts) return at;
-  return Math.max(start, place);
+  const cut = findStart(readings, start, place + 1);
+  return cut > start ? cut : place;
+}
+
+/** Where the last instant of some readings begins, that of the one before `end`. */
+function findStart(readings: readonly NewReading[], start: number, end: number): number {
+  let at = Math.max(start, end - 1);
+  while (at > start && readings[at - 1]!.ts === readings[at]!.ts) at -= 1;
+  return at;
 }
 
 function add(to: { -readonly [Key in keyof Written]: number }, written: Written): void {

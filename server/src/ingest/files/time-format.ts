@@ -81,8 +81,8 @@ const directives: Readonly<Record<string, string>> = {
   S: "(?<second>\\d{1,2})",
   f: "(?<fraction>\\d{1,9})",
   z: "(?<offset>Z|UTC|GMT|[+-]\\d{2}:?\\d{2})",
-  a: "[A-Za-z]{2,9}\\.?",
-  A: "[A-Za-z]{2,9}",
+  a: "(?<weekday>[A-Za-z]{2,9})\\.?",
+  A: "(?<weekday>[A-Za-z]{2,9})",
   "%": "%",
 };
 

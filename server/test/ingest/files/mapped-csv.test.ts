@@ -91,11 +91,12 @@ describe("a table with a mapping", () => {
       { column: "V", sensor: "power.v", factor: 1000 },
       { column: "F", sensor: { name: "a", measurement: "b", unit: "C" }, factor: 0.5, offset: -16 },
       { column: "W", sensor: "teros12.vwc" },
+      { column: "W", sensor: "teros12.vwc", offset: -2, cell: 2 },
     ];
     const file = fileOf("t.csv", "Date,V,F,W\n2023-07-01,0.85,32,0.3\n");
     const mapping = parseMapping({ time, values });
     const { readings } = await readAll("mapped", file, { mapping, cellId: 1, vwcUnit: "fraction" });
-    expect(readings.map(({ value }) => value)).toEqual([850, 0, 30]);
+    expect(readings.map(({ value }) => value)).toEqual([850, 0, 30, 28]);
   });
 
   it.each([

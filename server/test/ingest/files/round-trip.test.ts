@@ -1,4 +1,4 @@
-import { sensorType, type DataType } from "@ents-backend/schemas/sensor";
+import { powerStream, sensorType, type DataType } from "@ents-backend/schemas/sensor";
 import * as fc from "fast-check";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
@@ -62,6 +62,19 @@ describe("an export that is imported elsewhere", () => {
     );
   });
 
+  it("keeps a power of its own, also of one instant", async () => {
+    const at = { micros: 0, second: 1, receivedAt: 1, loggerId: 1 };
+    const [voltage, current] = [sensorType("POWER_VOLTAGE"), sensorType("POWER_CURRENT")];
+    const cellId = await fill([
+      { ...at, stream: voltage, value: 500 },
+      { ...at, stream: current, value: 100 },
+      { ...at, stream: powerStream, value: 63 },
+    ]);
+    const report = await importInto(to.db, await exportOf(cellId, "csv-tidy"), "csv-tidy");
+    expect(report.readings).toMatchObject({ conflicting: 0 });
+    expect(await readingsOf(to.db, cellId, [])).toEqual(await readingsOf(from.db, cellId, []));
+  });
+
   it("is refused where it holds means", async () => {
     const cellId = await fill([
       { stream: streams[0], second: 1, micros: 0, value: 1, receivedAt: 1, loggerId: 1 },
@@ -73,7 +86,10 @@ describe("an export that is imported elsewhere", () => {
   });
 });
 
-type Drawn = typeof reading extends fc.Arbitrary<infer T> ? T : never;
+type Drawn = Pick<NewReading, "stream" | "value" | "receivedAt" | "loggerId"> & {
+  readonly second: number;
+  readonly micros: number;
+};
 
 let cells = 0;
 
