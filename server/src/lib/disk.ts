@@ -23,15 +23,27 @@ export async function* leaveRoom(
   pieces: AsyncIterable<Uint8Array>,
   directory: string | undefined,
 ): AsyncGenerator<Uint8Array> {
-  let unseen_bytes = Infinity;
+  const keep = directory === undefined ? undefined : watchRoom(directory);
   for await (const piece of pieces) {
-    if (directory !== undefined && unseen_bytes > betweenLooks_bytes) {
+    await keep?.(piece.length);
+    yield piece;
+  }
+}
+
+/**
+ * Makes what is to be called before something is written to a directory's disk, with its size.
+ *
+ * @throws KnownError (503) when that wouldn't leave free what others need
+ */
+export function watchRoom(directory: string): (bytes: number) => Promise<void> {
+  let unseen_bytes = Infinity;
+  return async (bytes) => {
+    if (unseen_bytes > betweenLooks_bytes) {
       await requireRoom(directory);
       unseen_bytes = 0;
     }
-    unseen_bytes += piece.length;
-    yield piece;
-  }
+    unseen_bytes += bytes;
+  };
 }
 
 async function requireRoom(directory: string): Promise<void> {

@@ -2,12 +2,14 @@ import { randomUUID } from "node:crypto";
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { watchRoom } from "./disk.ts";
 
 const readSize_bytes = 64 * 1024;
 
 /** ASCII text that is too long to be held: kept in a file without a name, which goes with its last use or this process. */
 export class Spool {
   readonly #file: FileHandle;
+  readonly #keepRoom = watchRoom(tmpdir());
 
   private constructor(file: FileHandle) {
     this.#file = file;
@@ -21,8 +23,9 @@ export class Spool {
     return new Spool(file);
   }
 
-  /** Adds to the end; one call after the other. */
+  /** Adds to the end; one call after the other. @throws KnownError when its disk has no room for that */
   async write(text: string): Promise<void> {
+    await this.#keepRoom(text.length);
     await this.#file.writeFile(text);
   }
 

@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { Value } from "typebox/value";
 import { requirePerson, type Caller } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
+import { Slots } from "../lib/slots.ts";
 import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
@@ -13,6 +14,7 @@ import { toAnswer } from "../tasks/task-answer.ts";
 import { Done } from "./done.ts";
 import { forPeople } from "./for-whom.ts";
 import { formLimits, takeUpload } from "./import-upload.ts";
+import { inSlot } from "./slot.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
 
 declare module "fastify" {
@@ -27,11 +29,17 @@ const Sent = Type.Object({
   file: Type.Array(Type.String({ format: "binary" }), { minItems: 1 }),
   ...ImportFields.properties,
 });
+const tooManyUploads = defineError(
+  "too_many_requests",
+  "too_many_uploads",
+  "files of yours are arriving, or of too many others: send these when they are there",
+);
 const importNotFound = defineError("not_found", "import_not_found", "There is no such import");
 
 /** `/imports`: files are sent and looked at, and then imported. Everyone sees their own. */
 export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, { deps }) => {
   const { db, settings } = deps;
+  const slots = new Slots({ count: 8, mostWaiting: 0, mostWaitingEach: 0 });
   await app.register(multipart, { limits: { ...formLimits, fileSize: Infinity } });
 
   app.post(
@@ -52,14 +60,17 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
     },
     async (request, reply) => {
       const { userId } = requirePerson(request.caller, "upload");
-      const { files, fields } = await takeUpload(request, {
+      const limits = {
         db,
         userId,
         max_bytes: settings.importMax_bytes,
         kept_bytes: settings.resultsMax_bytes,
         keep_s: settings.resultTtl_s,
         diskOf: settings.diskOf,
-      });
+      };
+      // One of theirs at a time, so that what they have sent is counted before they send more.
+      const take = async () => await takeUpload(request, limits);
+      const { files, fields } = await inSlot(slots, userId, reply, tooManyUploads, take);
       try {
         const order = { kind: "import-preview", params: { files, ...fields } };
         const preview = await orderTask(deps, request.caller, order);

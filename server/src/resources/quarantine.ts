@@ -15,7 +15,7 @@ import { replayMany } from "../ingest/replay-many.ts";
 import { replay, type Replayer } from "../ingest/replay.ts";
 import { defineError } from "../lib/errors.ts";
 import { readTime } from "../lib/time-parameter.ts";
-import { Turns } from "../lib/turns.ts";
+import { Slots } from "../lib/slots.ts";
 import {
   getQuarantined,
   listQuarantined,
@@ -28,6 +28,7 @@ import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange } from "./page.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
+import { inSlot } from "./slot.ts";
 
 type Deps = Pick<ServerDeps, "db" | "clock" | "log" | "settings">;
 
@@ -46,6 +47,11 @@ const UploadsQuery = pageQuery({
 const mostReplays = 500;
 const longestReplay_ms = 10_000;
 
+const tooManyReplays = defineError(
+  "too_many_requests",
+  "too_many_replays",
+  "others are replaying uploads: try again soon",
+);
 const nothingToReplay = defineError(
   "invalid",
   "nothing_to_replay",
@@ -59,7 +65,8 @@ const nothingToReplay = defineError(
  */
 export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app, { deps }) => {
   const { db } = deps;
-  const turns = new Turns();
+  // One at a time, whoever asks: uploads go first.
+  const slots = new Slots({ count: 1, mostWaiting: 20, mostWaitingEach: 1 });
 
   app.get(
     "/quarantine",
@@ -138,11 +145,11 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
         response: { 200: ReplayCounts },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const person = requirePerson(request.caller, "manage");
       const replayer = replayerOf(request, person);
-      // One at a time, whoever asks: uploads go first.
-      return await turns.take("replay", () => replayOrdered(deps, request.body, person, replayer));
+      const act = () => replayOrdered(deps, request.body, person, replayer);
+      return await inSlot(slots, person.userId, reply, tooManyReplays, act);
     },
   );
 

@@ -139,7 +139,8 @@ function isAbout(cell: string): RawBuilder<boolean> {
  * Whether the reader may see an upload: they sent it, by their key or by that of a logger of theirs; or the cells that
  * it names, as far as there are any, are all their own; or the device that a webhook is about is a logger of theirs.
  * A DevEUI is no secret, and anyone may write it down for their own: it counts only where no logger and no cell of
- * someone else's is concerned.
+ * someone else's is concerned. Nor does it make somebody's upload one's own to make the cell that it names: where it
+ * came with a good key, the cell counts that was there by then.
  */
 function isTheirs({ userId, admin }: Reader): RawBuilder<boolean> {
   if (admin) return sql<boolean>`true`;
@@ -150,8 +151,18 @@ function isTheirs({ userId, admin }: Reader): RawBuilder<boolean> {
     or logger_id = any(array(select id from logger where user_id = ${user}))
     or (
       (
-        cell_ids && array(select id::bigint from cell where user_id = ${user})
-        or cell_names && array(select lower(name) from cell where user_id = ${user})
+        (
+          cell_ids && array(select id::bigint from cell where user_id = ${user})
+          or cell_names && array(select lower(name) from cell where user_id = ${user})
+        )
+        and (
+          not keyed
+          or exists (
+            select from cell
+            where (cell.id = any(quarantine.cell_ids) or lower(cell.name) = any(quarantine.cell_names))
+              and cell.user_id = ${user} and cell.created_at <= quarantine.received_at
+          )
+        )
         or (
           device_eui = any(array(
             select upper(device_eui) from logger where user_id = ${user} and device_eui is not null

@@ -33,6 +33,14 @@ const numbered = (count: number): Readonly<Record<string, string>> =>
   Object.fromEntries(Array.from({ length: count }, (_, at) => [`n${at}`, "x"]));
 
 describe("/api/imports", () => {
+  it("takes one form of a user at a time", async () => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
+    const answers = await Promise.all([ada, ada, ada, bob].map((who) => send(who, files, {})));
+    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([202, 202, 429, 429]);
+    expect((await send(ada, files, {})).statusCode).toBe(202);
+  });
+
   it("takes files, says what they hold, and imports them when it is told to", async () => {
     const ada = await newUser(api);
     const cellId = await makeCell(ada);

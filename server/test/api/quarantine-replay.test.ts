@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newUploadKey } from "../../src/auth/keys.ts";
@@ -125,6 +126,7 @@ describe("who replays", () => {
   it("stores with their own rights, not with those of who sent it", async () => {
     const cellId = nowhere;
     await makeCell(cellId);
+    await sql`update cell set created_at = 'epoch' where id = ${cellId}`.execute(api.db);
     const stranger = await newUser(api);
     expect(await uploadVoltage(api, cellId, { headers: stranger.headers })).toBe(403);
     const id = await newestUpload(api.db);
@@ -135,6 +137,15 @@ describe("who replays", () => {
     ]);
     expect((await replay(owner, id)).statusCode).toBe(200);
     expect((await readSensor(api, cellId, voltage)).data).toEqual([850]);
+  });
+
+  it("is not whoever makes the cell that somebody else's upload names", async () => {
+    const sender = await newUser(api);
+    expect(await uploadVoltage(api, nowhere, { headers: sender.headers })).toBe(400);
+    const id = await newestUpload(api.db);
+    await makeCell(nowhere);
+    expect((await replay(owner, id)).statusCode).toBe(404);
+    expect((await replay(sender, id)).json()).toMatchObject({ code: "upload_forbidden" });
   });
 
   it("may do so with a key of the scope manage", async () => {
@@ -209,6 +220,15 @@ describe("what is no measurement", () => {
 });
 
 describe("POST /api/quarantine/replay", () => {
+  it("is done one at a time, and one more of each user waits", async () => {
+    const orders = Array.from({ length: 20 }, () => ordered(owner, { code: "unknown_cell" }));
+    const answers = await Promise.all(orders);
+    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([200, 429]));
+    const refused = answers.find(({ statusCode }) => statusCode === 429)!;
+    expect(refused.headers["retry-after"]).toBe("10");
+    expect((await ordered(owner, { code: "unknown_cell" })).statusCode).toBe(200);
+  });
+
   it("replays all that are for a cell, and says which are still refused", async () => {
     for (const value of [1, 1, 2]) await uploadVoltage(api, nowhere, { value });
     await uploadVoltage(api, nowhere + 1);
