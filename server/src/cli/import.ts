@@ -81,17 +81,26 @@ Examples:
 async function run(paths: readonly string[], options: ImportOptions): Promise<void> {
   const files = await Promise.all(paths.map(openStoredFile));
   const mapping = options.map === undefined ? undefined : await readMapping(options.map);
+  const stop = new AbortController();
   const report = await withDatabase(async ({ db }) => {
-    const stop = new AbortController();
     const unlisten = onceSignalled(() => stop.abort());
     try {
       const understanding = { format: options.as, mapping };
       const plan = await planImport(files, understanding, stop.signal);
       return await importPlan(db, { plan, mapping, signal: stop.signal }, options);
+    } catch (error) {
+      // While the files were only looked at.
+      if (error === stop.signal.reason) return undefined;
+      throw error;
     } finally {
       unlisten();
     }
   });
+  if (!report) {
+    console.error("Interrupted: nothing was stored");
+    process.exitCode = interrupted;
+    return;
+  }
   console.log(options.json ? JSON.stringify(report, null, 2) : describeReport(report, options));
   process.exitCode = exitCode(report);
 }

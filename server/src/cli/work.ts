@@ -7,6 +7,7 @@ import { openLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import { giveWayToOthers } from "./priority.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { killWhenStuck } from "./watchdog.ts";
 import { boundYoungGeneration } from "./young-generation.ts";
 
 /** Each holds a connection to read by, and needs another one to keep what it makes. */
@@ -17,6 +18,7 @@ export const workCommand = new Command("work")
   .option("--at-once <number>", "how many at the same time", wholeNumber(1, mostAtOnce), 2)
   .action(async ({ atOnce }: { atOnce: number }) => {
     boundYoungGeneration();
+    killWhenStuck();
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const stopped = Promise.race([stopSignal(), abandoned()]);

@@ -37,7 +37,9 @@ describe("/api/imports", () => {
     const [ada, bob] = [await newUser(api), await newUser(api)];
     const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
     const answers = await Promise.all([ada, ada, ada, bob].map((who) => send(who, files, {})));
-    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([202, 202, 429, 429]);
+    expect(answers.map(({ statusCode }) => statusCode).sort((a, b) => a - b)).toEqual([
+      202, 202, 429, 429,
+    ]);
     expect((await send(ada, files, {})).statusCode).toBe(202);
   });
 
