@@ -20,6 +20,8 @@ export interface ServersOptions extends Omit<Beginning, "onTold"> {
 
 const shortestPause_ms = 100;
 const longestPause_ms = 10_000;
+/** While nobody serves: nodes send once. */
+const longestOutage_ms = 500;
 /** One that has served that long has begun well. */
 const begun_ms = 60_000;
 /** How often none may come up in a row while nobody serves. */
@@ -30,9 +32,12 @@ const measuring_ms = 2000;
 export class Servers {
   readonly #options: ServersOptions;
   readonly #serving = new Set<ServerProcess>();
+  readonly #beginning = new Set<ServerProcess>();
   readonly #tally = new Tally<ServerProcess>();
   readonly #relay = new Relay<ServerProcess>((server, notes) => server.ask({ is: "noted", notes }));
   readonly #stopping = new AbortController();
+  /** Ends the pauses of all who are to come back, since nobody serves. */
+  #outage = new AbortController();
   readonly #example = Promise.withResolvers<Example | undefined>();
   readonly #failed = Promise.withResolvers<never>();
   #count = 0;
@@ -81,15 +86,18 @@ export class Servers {
   async stop(signal: "SIGINT" | "SIGTERM"): Promise<void> {
     this.#stopping.abort();
     this.#example.resolve(undefined);
-    await Promise.all([...this.#serving].map((server) => server.stop(signal)));
+    const all = [...this.#serving, ...this.#beginning];
+    await Promise.all(all.map((server) => server.stop(signal)));
   }
 
   /** @returns whether it serves now; it is watched then */
   async #begin(pause_ms = shortestPause_ms): Promise<boolean> {
     const onTold = (from: ServerProcess, told: Told): void => this.#hear(from, told);
     const server = new ServerProcess({ ...this.#options, onTold });
+    this.#beginning.add(server);
     const unlisten = whenAborted(this.#stopping.signal, () => void server.stop());
     const isServing = await server.serving;
+    this.#beginning.delete(server);
     unlisten();
     if (!isServing) return false;
     this.#serving.add(server);
@@ -105,6 +113,10 @@ export class Servers {
     this.#tally.retire(server);
     this.#relay.remove(server);
     if (server.isLeaving || this.#stopping.signal.aborted) return;
+    if (this.#serving.size === 0) {
+      this.#outage.abort();
+      this.#outage = new AbortController();
+    }
     this.#options.log.warn({ ...end }, "a process of the server ended: another one begins");
     const hasBegunWell = performance.now() - began > begun_ms;
     await this.#bringBack(hasBegunWell ? shortestPause_ms : pause_ms);
@@ -115,12 +127,18 @@ export class Servers {
     const { signal } = this.#stopping;
     let failures = 0;
     for (let pause_ms = first_ms; !signal.aborted; pause_ms = longer(pause_ms)) {
-      await sleep(pause_ms, undefined, { signal }).catch(() => {});
+      await this.#pause(pause_ms);
       if (signal.aborted || this.#serving.size >= this.#count) return;
       if (await this.#begin(longer(pause_ms))) return;
       failures += 1;
       if (this.#serving.size === 0 && failures >= mostFailures) this.#failed.reject(didNotStart());
     }
+  }
+
+  async #pause(pause_ms: number): Promise<void> {
+    const signal = AbortSignal.any([this.#stopping.signal, this.#outage.signal]);
+    const longest_ms = this.#serving.size === 0 ? longestOutage_ms : pause_ms;
+    await sleep(Math.min(pause_ms, longest_ms), undefined, { signal }).catch(() => {});
   }
 
   #hear(from: ServerProcess, told: Told): void {

@@ -7,7 +7,10 @@ const module = new URL("../../src/cli/watchdog.ts", import.meta.url).href;
 /** Runs a script beside a watchdog that waits half a second. @returns the signal that it ended with, and its exit code */
 async function run(script: string): Promise<unknown[]> {
   const source = `import { killWhenStuck } from ${JSON.stringify(module)}; killWhenStuck(500); ${script}`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", source]);
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
   const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
   return [signal, code];
 }
