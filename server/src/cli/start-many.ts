@@ -17,20 +17,20 @@ export async function startMany(config: Config, log: Logger): Promise<Running> {
   const { socket, port } = await bindPort(config);
   const servers = new Servers({ log, env: givenEnvironment, fd: socket.fd(), port });
   const turns = new Turns();
-  let worker = new WorkerProcess(log, givenEnvironment);
+  let worker: WorkerProcess | undefined;
   const reload = async (): Promise<void> => {
     const settings = readSettings();
     if (!settings) return;
     console.log("Reloading …");
     const isReplaced = await servers.replace(settings.processes);
     if (!isReplaced) return console.error("Not reloaded: the new processes don't start");
-    await worker.stop();
+    await worker?.stop();
     worker = beginWorker(settings, log);
     console.log(`Reloaded: ${settings.processes} new processes`);
   };
   const started = turns.take("", async () => {
     await servers.start(config.processes);
-    if (config.worker) worker.start();
+    worker = beginWorker(config, log);
   });
   // Beforehand: what asks for a reload during the start would end it.
   if (mayReload()) process.on("SIGHUP", () => void turns.take("", reload));
@@ -42,7 +42,7 @@ export async function startMany(config: Config, log: Logger): Promise<Running> {
     stop: async (signal) => {
       // A successor at the same port has a queue of its own: what comes to ours is theirs who still serve.
       socket.close();
-      await Promise.all([worker.stop(), servers.stop(signal === "SIGINT" ? "SIGINT" : "SIGTERM")]);
+      await Promise.all([worker?.stop(), servers.stop(signal === "SIGINT" ? "SIGINT" : "SIGTERM")]);
     },
   };
 }

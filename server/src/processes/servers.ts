@@ -137,8 +137,9 @@ export class Servers {
 
   async #pause(pause_ms: number): Promise<void> {
     const signal = AbortSignal.any([this.#stopping.signal, this.#outage.signal]);
-    const longest_ms = this.#serving.size === 0 ? longestOutage_ms : pause_ms;
-    await sleep(Math.min(pause_ms, longest_ms), undefined, { signal }).catch(() => {});
+    const isOutage = this.#serving.size === 0;
+    const ms = isOutage ? Math.min(pause_ms, longestOutage_ms) : pause_ms;
+    await sleep(ms, undefined, { signal }).catch(() => {});
   }
 
   #hear(from: ServerProcess, told: Told): void {
