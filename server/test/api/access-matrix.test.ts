@@ -9,6 +9,7 @@ import { findLogEnd } from "../../src/timeseries/arrivals.ts";
 import { useApi } from "../support/api.ts";
 import { acquaint } from "../support/team.ts";
 import { formats } from "../support/uploads.ts";
+import { findSettledEnd } from "../support/settled-end.ts";
 import { callers, mark, newWorld, worldState, type World } from "../support/world.ts";
 
 /**
@@ -215,7 +216,10 @@ const requests: Readonly<Record<string, (world: World) => Request>> = {
   "GET /api/teros/{cell}": () => ({ query: reading }),
   "GET /api/readings": ({ cellId }) => ({ query: `cells=${cellId}&start=0&resample=none` }),
   "GET /api/export.csv": ({ cellId }) => ({ query: `cells=${cellId}` }),
-  "GET /api/readings/since": ({ cellId }) => ({ query: `cells=${cellId}&cursor=${beginning}` }),
+  "GET /api/readings/since": ({ db, cellId }) => ({
+    query: `cells=${cellId}&cursor=${beginning}`,
+    given: findSettledEnd(db),
+  }),
   "GET /api/live": ({ cellId }) => ({ query: `cells=${cellId}&cursor=${beginning}` }),
   "GET /api/data-availability": ({ cellId }) => ({ query: `cell_ids=${cellId}` }),
   "GET /api/catalog/sensors": ({ cellId }) => ({ query: `cell_id=${cellId}` }),

@@ -16,6 +16,7 @@ import { Writer, type NewReading } from "../../src/timeseries/write.ts";
 import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
+import { findSettledEnd } from "../support/settled-end.ts";
 import { waitUntil } from "../support/listen.ts";
 
 const database = useDatabase();
@@ -32,14 +33,6 @@ function reading(cellId: number, ts: number, more: Partial<NewReading> = {}): Ne
     loggerId: 7,
     ...more,
   };
-}
-
-/** The end of the log, once what was begun before this is over, by whomever on this server. */
-async function findSettledEnd(db: Db): Promise<Place> {
-  const { rows } = await sql<{ xid: number }>`
-    select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid`.execute(db);
-  await waitUntil(async () => (await findLogEnd(db)).xid >= rows[0]!.xid);
-  return await findLogEnd(db);
 }
 
 /** All that is behind a place, once what was begun before this is over. */
