@@ -1,3 +1,6 @@
+import { isSameStream, type Stream } from "./sensor.ts";
+import { findNamedStream } from "./stream-name.ts";
+
 /** The columns of a table that has a row for each reading, or each mean. */
 export const tidyColumns = [
   "timestamp",
@@ -49,24 +52,56 @@ export interface ExportDescription {
 /** What the name of a column says, in a table that has a column for each sensor. */
 export interface WideColumn {
   readonly cell: { readonly id: number; readonly name: string };
-  /** As a query calls it: `power.v`, `BME280_TEMP`, `bme280.temperature`. */
-  readonly called: string;
-  readonly unit: string;
+  readonly stream: Stream;
 }
-
-/** `Plot 7 (1) power.v [mV]` */
-export function formatWideColumn({ cell, called, unit }: WideColumn): string {
-  return `${cell.name} (${cell.id}) ${called} [${unit}]`;
-}
-
-const wideColumn = /^(.*) \((\d{1,10})\) (.+) \[(.*)\](?: #\d+)?$/s;
 
 /**
- * Reads the name of a column back; undefined where it isn't one. A number behind it (`… [mV] #12`) tells sensors apart
- * that would have the same name, and is left out.
+ * `Plot 7 (1) power.v [mV]`. Sensors that not every cell may have are called `name.measurement`, where what would be taken
+ * for a part of the column's name is percent-encoded (RFC 3986): dots, parentheses and brackets.
+ *
+ * @param called one of the stream's names
  */
+export function formatWideColumn({ cell, stream }: WideColumn, called: string): string {
+  return `${cell.name} (${cell.id}) ${formatStream(stream, called)} [${encode(stream.unit, /[[\]]/)}]`;
+}
+
+const wideColumn = /^(.*) \((\d{1,10})\) ([^()[\]]+) \[([^[\]]*)\]$/s;
+
+/** Reads the name of a column back; undefined where it isn't one. */
 export function parseWideColumn(text: string): WideColumn | undefined {
-  const [, name, id, called, unit] = wideColumn.exec(text) ?? [];
-  if (name === undefined || called === undefined || unit === undefined) return undefined;
-  return { cell: { id: Number(id), name }, called, unit };
+  const [, cell, id, called, unit] = wideColumn.exec(text) ?? [];
+  if (cell === undefined || called === undefined || unit === undefined) return undefined;
+  return {
+    cell: { id: Number(id), name: cell },
+    stream: { ...parseStream(called), unit: decode(unit) },
+  };
+}
+
+function formatStream(stream: Stream, called: string): string {
+  const named = findNamedStream(called);
+  if (named && isSameStream(named, stream)) return called;
+  const text = [stream.name, stream.measurement].map((part) => encode(part, /[.()[\]]/)).join(".");
+  // `power.v` is the voltage, and not the `v` of somebody's own `power`.
+  return findNamedStream(text) ? encode(text, /^./) : text;
+}
+
+function parseStream(text: string): Pick<Stream, "name" | "measurement"> {
+  const named = findNamedStream(text);
+  if (named) return { name: named.name, measurement: named.measurement };
+  const [name = "", measurement = name] = text.split(".").map(decode);
+  return { name, measurement };
+}
+
+/** Percent-encodes some ASCII characters, and what would be taken for encoded. */
+function encode(text: string, { source }: RegExp): string {
+  return text.replace(new RegExp(`%(?=[0-9A-F]{2})|${source}`, "g"), (character) => {
+    const code = character.charCodeAt(0).toString(16).toUpperCase();
+    return `%${code}`;
+  });
+}
+
+function decode(text: string): string {
+  return text.replace(/%([0-9A-F]{2})/g, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
 }

@@ -1,5 +1,10 @@
-import { powerStreams, terosStreams } from "./measurement.ts";
-import { findSensorType, isSameStream, type Stream } from "./sensor.ts";
+import {
+  measurementTypes,
+  powerStreams,
+  terosStreams,
+  waterPotentialStream,
+} from "./measurement.ts";
+import { findSensorType, isSameStream, powerStream, sensorTypes, type Stream } from "./sensor.ts";
 
 /** Streams that have a short name: that of the path that shows them side by side, and of their place there. */
 const shortNames: readonly (readonly [name: string, stream: Stream])[] = [
@@ -29,4 +34,21 @@ export function streamNames(stream: Pick<Stream, "name" | "measurement">): strin
 /** Whether a text may be the name of a stream, of whatever sensors there are. */
 export function mayNameStream(text: string): boolean {
   return text.includes(".") || findSensorType(text) !== undefined;
+}
+
+const namedStreams: readonly Stream[] = [
+  ...sensorTypes,
+  powerStream,
+  waterPotentialStream,
+  ...Object.values(measurementTypes).flatMap((fields) => fields.map(({ stream }) => stream)),
+];
+const byName = new Map(
+  namedStreams.flatMap(({ name, measurement, unit }) =>
+    streamNames({ name, measurement }).map((known) => [known, { name, measurement, unit }]),
+  ),
+);
+
+/** The stream that has a name whatever sensors there are; undefined: none has, or one of somebody's own. */
+export function findNamedStream(text: string): Stream | undefined {
+  return byName.get(text);
 }

@@ -1,13 +1,12 @@
 import type { ExportDescription } from "@ents-backend/schemas/export-columns";
 import { formatIso } from "../lib/time.ts";
 import { hasNothing, type Table } from "./table.ts";
-import { nameColumns } from "./wide.ts";
+import { nameColumn } from "./wide.ts";
 
 /** What an export says of itself. */
 export function describeExport(table: Table): ExportDescription {
   const { query, created, sensors, range } = table;
   const { resample = "none", tz = "UTC" } = query.params;
-  const columns = nameColumns(sensors);
   const isEmpty = hasNothing(table);
   return {
     version: 1,
@@ -25,13 +24,13 @@ export function describeExport(table: Table): ExportDescription {
       latitude,
       longitude,
     })),
-    sensors: sensors.map(({ cell_id, name, measurement, unit, data_type }, at) => ({
-      cell_id,
-      sensor: name,
-      measurement,
-      unit,
-      data_type,
-      column: columns[at]!,
+    sensors: sensors.map((sensor) => ({
+      cell_id: sensor.cell_id,
+      sensor: sensor.name,
+      measurement: sensor.measurement,
+      unit: sensor.unit,
+      data_type: sensor.data_type,
+      column: nameColumn(sensor),
     })),
   };
 }

@@ -9,21 +9,15 @@ import type { ExportWork } from "./work.ts";
 /** CSV with a row for each instant and a column for each sensor; a field is empty where a sensor has no value then. */
 export async function* writeWide(table: Table, work: ExportWork): AsyncGenerator<Uint8Array> {
   const { sensors } = table;
-  const names = ["timestamp", ...nameColumns(sensors)];
+  const names = ["timestamp", ...sensors.map(nameColumn)];
   yield* encodeLines([toLine(names.map(textField))], work);
   for await (const rows of table.rows({ origin: false }))
     yield* encodeLines(toLines(rows, sensors.length), work);
 }
 
-/** The names of the sensors' columns, all different: sensors that would have the same are numbered. */
-export function nameColumns(sensors: readonly ExportSensor[]): string[] {
-  const taken = new Set<string>();
-  return sensors.map((sensor) => {
-    const usual = formatWideColumn(sensor);
-    const name = taken.has(usual) ? `${usual} #${sensor.id}` : usual;
-    taken.add(name);
-    return name;
-  });
+/** The name of a sensor's column. */
+export function nameColumn({ cell, called, ...stream }: ExportSensor): string {
+  return formatWideColumn({ cell, stream }, called);
 }
 
 function* toLines({ length, at, sensor, value }: Rows, count: number): Generator<string> {

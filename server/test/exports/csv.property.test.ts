@@ -1,4 +1,7 @@
 import { formatWideColumn, parseWideColumn } from "@ents-backend/schemas/export-columns";
+import { powerStreams } from "@ents-backend/schemas/measurement";
+import { sensorType } from "@ents-backend/schemas/sensor";
+import { streamNames } from "@ents-backend/schemas/stream-name";
 import { parse } from "csv-parse/sync";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -79,17 +82,34 @@ describe("an instant", () => {
 });
 
 describe("the name of a column", () => {
-  it("says which cell, sensor and unit it is of", () => {
-    const called = fc.constantFrom("power.v", "BME280_TEMP", "teros12.vwc", "own.a (Raw)");
-    const unit = fc.constantFrom("mV", "%", "", "uS/cm", "degrees E of N", "[x]");
+  it("says which cell, sensor and unit it is of, whatever these are called", () => {
+    const text = fc.string({
+      unit: fc.oneof(
+        fc.constantFrom(" (2) ", " [", "]", "(", ")", ".", "%", "%2E", "2E", " ", "°", "a"),
+        fc.string({ minLength: 1, maxLength: 1, unit: "grapheme" }),
+      ),
+    });
+    const own = fc.record({ name: text, measurement: text });
+    const known = fc.constantFrom(
+      powerStreams.v,
+      sensorType("BME280_TEMP"),
+      { name: "bme280", measurement: "temperature" },
+      { name: "power", measurement: "v" },
+      { name: "BME280_TEMP", measurement: "other" },
+    );
     const id = fc.integer({ min: 1, max: 2 ** 31 - 1 });
     fc.assert(
-      fc.property(fc.record({ id, name: nasty }), called, unit, (cell, calledSo, in_) => {
-        const column = { cell, called: calledSo, unit: in_ };
-        const name = formatWideColumn(column);
-        expect(parseWideColumn(name)).toEqual(column);
-        expect(parseWideColumn(`${name} #12`)).toEqual(column);
-      }),
+      fc.property(
+        fc.record({ id, name: fc.oneof(nasty, text) }),
+        fc.oneof(own, known),
+        text,
+        (cell, { name, measurement }, unit) => {
+          const column = { cell, stream: { name, measurement, unit } };
+          for (const called of streamNames(column.stream))
+            expect(parseWideColumn(formatWideColumn(column, called))).toEqual(column);
+        },
+      ),
+      { numRuns: 2000 },
     );
   });
 

@@ -11,7 +11,6 @@ import { quote } from "./quote.ts";
 import { readTable, type TablePart } from "./records.ts";
 import { tap, type Fault } from "./row.ts";
 import type { StoredFile } from "./source.ts";
-import { toStream } from "./mapping.ts";
 
 const wrongHeader = defineError(
   "invalid",
@@ -103,7 +102,7 @@ function readTidyRow(fields: readonly string[], order: ReadOrder): NewReading[] 
 function findWideReader(names: readonly string[]): RowReader | undefined {
   const columns = names.map((name) => {
     const column = parseWideColumn(unguardFormula(name));
-    return column && { cellId: column.cell.id, stream: toStream(column.called, column.unit) };
+    return column && { cellId: column.cell.id, stream: column.stream };
   });
   if (columns.length === 0 || !columns.every((column) => column !== undefined)) return undefined;
   return (fields, order) => readWideRow(columns, fields, order);

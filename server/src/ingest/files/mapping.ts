@@ -1,7 +1,6 @@
-import { measurementTypes, waterPotentialStream } from "@ents-backend/schemas/measurement";
 import { Mapping } from "@ents-backend/schemas/import";
-import { powerStream, sensorTypes, type Stream } from "@ents-backend/schemas/sensor";
-import { streamNames } from "@ents-backend/schemas/stream-name";
+import type { Stream } from "@ents-backend/schemas/sensor";
+import { findNamedStream } from "@ents-backend/schemas/stream-name";
 import { Value } from "typebox/value";
 import { defineError } from "../../lib/errors.ts";
 import { describeSchemaError } from "../../lib/schema-error.ts";
@@ -39,33 +38,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-const streams: readonly Stream[] = [
-  ...sensorTypes,
-  powerStream,
-  waterPotentialStream,
-  ...Object.values(measurementTypes).flatMap((fields) => fields.map(({ stream }) => stream)),
-];
-const byName = new Map(
-  streams.flatMap(({ name, measurement, unit }) =>
-    streamNames({ name, measurement }).map((known) => [known, { name, measurement, unit }]),
-  ),
-);
-
 /** The stream that a mapping means. @throws KnownError when it names one that isn't known */
 export function findStream(sensor: Mapping["values"][number]["sensor"]): Stream {
   if (typeof sensor !== "string") return sensor;
-  const stream = byName.get(sensor);
+  const stream = findNamedStream(sensor);
   if (stream) return stream;
   const problem = `there is no sensor ${JSON.stringify(sensor)}; one of your own is {"name": …, "measurement": …, "unit": …}`;
   throw badMapping({ problem });
-}
-
-/** The stream that is called so here, or `name.measurement` of one that isn't known, in the unit that goes with it. */
-export function toStream(called: string, unit: string): Stream {
-  const known = byName.get(called);
-  if (known) return { ...known, unit };
-  const dot = called.indexOf(".");
-  return dot < 0
-    ? { name: called, measurement: called, unit }
-    : { name: called.slice(0, dot), measurement: called.slice(dot + 1), unit };
 }

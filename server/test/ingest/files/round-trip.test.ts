@@ -24,6 +24,9 @@ const streams = [
   ),
   { name: "gauge", measurement: 'rain, "heavy"', unit: "mm" },
   { name: "=1+1", measurement: "-x", unit: "@" },
+  { name: "probe", measurement: "temp (2) deep", unit: "%" },
+  { name: "probe.temp", measurement: "[a] 100%2E", unit: "a [b]" },
+  { name: "power", measurement: "v", unit: "V" },
 ] as const;
 
 const reading = fc.record({
