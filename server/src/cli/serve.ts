@@ -18,6 +18,7 @@ export const serveCommand = new Command("serve")
     // Of someone who is gone, another one will be the successor.
     const stopped = Promise.race([stopSignal(), parent.gone()]);
     const { openApp } = await import("../app.ts");
+    if ((await Promise.race([parent.turn(), stopped])) !== "turn") process.exit();
     const place = { listen: { fd: portFd }, port, parent };
     const app = await openApp(config, openLogger(config.logLevel), place);
     parent.report(app.metrics);

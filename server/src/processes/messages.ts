@@ -13,6 +13,8 @@ export type Told =
 
 /** What it is asked and answered. */
 export type Asked =
+  /** To serve: until then it only loads its program. */
+  | { readonly is: "serve" }
   | { readonly is: "measure" }
   | { readonly is: "noted"; readonly notes: readonly Note[] }
   | { readonly is: "gathered"; readonly snapshots: readonly Snapshot[] };

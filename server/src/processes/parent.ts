@@ -16,6 +16,7 @@ export class Parent implements Others {
   readonly #waiting: Waiting[] = [];
   readonly #notes = new Notes();
   readonly #listeners: ((note: Note) => void)[] = [];
+  readonly #turn = Promise.withResolvers<"turn">();
   #measure: (() => Promise<Snapshot>) | undefined;
   #reports: Repetition | undefined;
 
@@ -23,8 +24,14 @@ export class Parent implements Others {
     process.on("message", (message) => {
       if (isAsked(message)) this.#hear(message);
     });
-    // It isn't what keeps this process.
+  }
+
+  /** Waits until this process is to serve. */
+  async turn(): Promise<"turn"> {
+    const turn = await this.#turn.promise;
+    // From now on it isn't what keeps this process.
     process.channel?.unref();
+    return turn;
   }
 
   /** Waits for its end, however that comes. */
@@ -81,6 +88,7 @@ export class Parent implements Others {
   }
 
   #hear(asked: Asked): void {
+    if (asked.is === "serve") this.#turn.resolve("turn");
     if (asked.is === "measure") void this.#report().catch(() => {});
     if (asked.is === "noted")
       for (const note of asked.notes) for (const hear of this.#listeners) hear(note);

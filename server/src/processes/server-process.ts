@@ -23,7 +23,7 @@ export interface Beginning {
   readonly onTold: (process: ServerProcess, told: Told) => void;
 }
 
-/** One process that serves: `ents-backend serve`. */
+/** One process that serves once it is asked to, and loads its program until then: `ents-backend serve`. */
 export class ServerProcess {
   /** Fulfilled once it accepts connections: with false when it ended before. */
   readonly serving: Promise<boolean>;

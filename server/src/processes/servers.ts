@@ -57,13 +57,21 @@ export class Servers {
     return this.#failed.promise;
   }
 
-  /** Begins them, the first one alone: it makes what all need, and what is wrong is told once. @throws KnownError */
+  /**
+   * Begins them. They load side by side, and the first one serves alone at first: it makes what all need, and what is
+   * wrong is told once.
+   *
+   * @throws KnownError when it doesn't come up
+   */
   async start(count: number): Promise<void> {
     this.#count = count;
-    if (!(await this.#begin())) throw didNotStart();
-    const others = Array.from({ length: count - 1 }, async () => await this.#begin());
-    const began = (await Promise.all(others)).filter(Boolean).length;
-    for (let missing = others.length - began; missing > 0; missing -= 1) void this.#bringBack();
+    const [first, ...others] = Array.from({ length: count }, () => this.#load());
+    if (!(await this.#begin(first))) {
+      await Promise.all(others.map((server) => server.stop()));
+      throw didNotStart();
+    }
+    const began = await Promise.all(others.map(async (server) => await this.#begin(server)));
+    for (const isServing of began) if (!isServing) void this.#bringBack();
   }
 
   /**
@@ -90,11 +98,16 @@ export class Servers {
     await Promise.all(all.map((server) => server.stop(signal)));
   }
 
-  /** @returns whether it serves now; it is watched then */
-  async #begin(pause_ms = shortestPause_ms): Promise<boolean> {
+  #load(): ServerProcess {
     const onTold = (from: ServerProcess, told: Told): void => this.#hear(from, told);
     const server = new ServerProcess({ ...this.#options, onTold });
     this.#beginning.add(server);
+    return server;
+  }
+
+  /** @returns whether it serves now; it is watched then */
+  async #begin(server = this.#load(), pause_ms = shortestPause_ms): Promise<boolean> {
+    server.ask({ is: "serve" });
     const unlisten = whenAborted(this.#stopping.signal, () => void server.stop());
     const isServing = await server.serving;
     this.#beginning.delete(server);
@@ -129,7 +142,7 @@ export class Servers {
     for (let pause_ms = first_ms; !signal.aborted; pause_ms = longer(pause_ms)) {
       await this.#pause(pause_ms);
       if (signal.aborted || this.#serving.size >= this.#count) return;
-      if (await this.#begin(longer(pause_ms))) return;
+      if (await this.#begin(this.#load(), longer(pause_ms))) return;
       failures += 1;
       if (this.#serving.size === 0 && failures >= mostFailures) this.#failed.reject(didNotStart());
     }
