@@ -63,25 +63,23 @@ export async function* writeTable(
   chunks: AsyncIterable<Chunk>,
   waits = false,
 ): AsyncGenerator<string> {
+  const [head = "", ...others] = frames;
   const spools: Spool[] = [];
-  const instants = waits ? await Spool.open() : undefined;
-  if (instants) spools.push(instants);
   try {
     while (spools.length < frames.length - (waits ? 1 : 2)) spools.push(await Spool.open());
-    const columnSpools = spools.filter((spool) => spool !== instants);
-    yield frames[0]!;
+    yield head;
     let comma = "";
     for await (const { timestamp, columns } of chunks) {
       if (timestamp === "") continue;
-      await instants?.write(comma + timestamp);
+      const lists = [timestamp, ...columns].map((list) => comma + list);
       // Nothing, where they wait: it shows whether anybody still does.
-      yield instants ? "" : comma + timestamp;
-      for (const [at, spool] of columnSpools.entries()) await spool.write(comma + columns[at]!);
+      yield waits ? "" : lists.shift()!;
+      for (const [at, spool] of spools.entries()) await spool.write(lists[at]!);
       comma = ",";
     }
-    if (instants) yield* instants.read();
-    for (const [at, spool] of columnSpools.entries()) {
-      yield frames[at + 1]!;
+    const framesBefore = waits ? ["", ...others] : others;
+    for (const [at, spool] of spools.entries()) {
+      yield framesBefore[at]!;
       yield* spool.read();
     }
     yield frames.at(-1)!;

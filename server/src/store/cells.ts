@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
 import { takeCellNumber } from "./cell-numbers.ts";
 import { requireRoom } from "./quota.ts";
+import { updateNamed } from "./update-named.ts";
 
 /** A place whose readings belong together: one microbial fuel cell, one plot, one pot. */
 export interface Cell {
@@ -96,18 +96,10 @@ export async function createCell(db: Db, cell: NewCell): Promise<Cell> {
 
 /** @throws KnownError when the cell is gone, or the name is another one's, in whatever letter case */
 export async function updateCell(db: Db, id: number, changes: CellChanges): Promise<void> {
-  const set = { ...changes, ...(changes.name === undefined ? {} : { name: changes.name.trim() }) };
-  if (Object.keys(set).length === 0) return;
-  try {
-    const { numUpdatedRows } = await db
-      .updateTable("cell")
-      .set(set)
-      .where("id", "=", id)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw cellNotFound();
-  } catch (error) {
-    throw isDuplicate(error) ? cellNameTaken() : error;
-  }
+  await updateNamed(changes, (set) => db.updateTable("cell").set(set).where("id", "=", id), {
+    gone: cellNotFound,
+    taken: cellNameTaken,
+  });
 }
 
 /**

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
 import { escapePattern } from "./cell-list.ts";
 import { requireRoom } from "./quota.ts";
+import { updateNamed } from "./update-named.ts";
 import { isVisibleTo, type Reader } from "./visibility.ts";
 
 /** A word that cells are found by. */
@@ -81,18 +81,10 @@ export async function updateTag(
   id: number,
   changes: { readonly name?: string; readonly description?: string | null },
 ): Promise<void> {
-  const set = { ...changes, ...(changes.name === undefined ? {} : { name: changes.name.trim() }) };
-  if (Object.keys(set).length === 0) return;
-  try {
-    const { numUpdatedRows } = await db
-      .updateTable("tag")
-      .set(set)
-      .where("id", "=", id)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw tagNotFound();
-  } catch (error) {
-    throw isDuplicate(error) ? tagNameTaken() : error;
-  }
+  await updateNamed(changes, (set) => db.updateTable("tag").set(set).where("id", "=", id), {
+    gone: tagNotFound,
+    taken: tagNameTaken,
+  });
 }
 
 /** @throws KnownError when there is none */
