@@ -13,6 +13,8 @@ import { importFormats, type ImportFormat } from "@ents-backend/schemas/import";
 import { parseMappingText } from "../ingest/files/mapping.ts";
 import { planImport } from "../ingest/files/plan.ts";
 import { openStoredFile } from "../ingest/files/source.ts";
+import { loadConfig } from "../config.ts";
+import { watchRoom } from "../lib/disk.ts";
 import { systemClock } from "../lib/clock.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
@@ -117,6 +119,7 @@ async function importPlan(
     loggerId: logger === undefined ? undefined : (await getLoggerCalled(db, logger)).id,
     receivedAt: systemClock(),
     vwcUnit,
+    keepRoom: watchRoom(loadConfig().diskOf),
     importer: everything,
     onProgress: (progress: FileProgress) => display.show(progress),
   };

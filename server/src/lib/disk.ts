@@ -16,29 +16,31 @@ const betweenLooks_bytes = 4 * 1024 ** 2;
 /**
  * Passes on what is to be written to a disk, for as long as that leaves free what others need.
  *
- * @param directory one that is on that disk; undefined: it is another machine's, and full is for that to say
  * @throws KnownError (503) once it doesn't
  */
 export async function* leaveRoom(
   pieces: AsyncIterable<Uint8Array>,
   directory: string | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const keep = directory === undefined ? undefined : watchRoom(directory);
+  const keepRoom = watchRoom(directory);
   for await (const piece of pieces) {
-    await keep?.(piece.length);
+    await keepRoom(piece.length);
     yield piece;
   }
 }
 
+/** To be called before something is written to a disk. @throws KnownError (503) when there is no room for so many bytes */
+export type KeepRoom = (bytes: number) => Promise<void>;
+
 /**
- * Makes what is to be called before something is written to a directory's disk, with its size.
+ * Watches that a disk keeps free what others need.
  *
- * @throws KnownError (503) when that wouldn't leave free what others need
+ * @param directory one that is on that disk; undefined: it is another machine's, and full is for that to say
  */
-export function watchRoom(directory: string): (bytes: number) => Promise<void> {
+export function watchRoom(directory: string | undefined): KeepRoom {
   let unseen_bytes = Infinity;
   return async (bytes) => {
-    if (unseen_bytes > betweenLooks_bytes) {
+    if (directory !== undefined && unseen_bytes > betweenLooks_bytes) {
       await requireRoom(directory);
       unseen_bytes = 0;
     }

@@ -116,7 +116,7 @@ async function openOrder(
   work: Work,
   phases: Phases,
 ): Promise<FileImport> {
-  const { asker, signal } = work;
+  const { asker, signal, keepRoom } = work;
   const { cell, logger, format, mapping, vwc_unit } = params;
   const files = (await getFiles(db, params, asker)).map((file) => openSentFile(db, file));
   const plan = await planImport(files, { format, mapping }, signal);
@@ -130,6 +130,7 @@ async function openOrder(
     receivedAt: clock(),
     importer: asker,
     signal,
+    keepRoom,
     onProgress({ phase, rows, bytes }) {
       const [from, to] = phases[phase] ?? [0, 1];
       work.report(from + ((to - from) * bytes) / all_bytes, `${phase}: ${rows} rows`);

@@ -1,6 +1,7 @@
 import type { Static, TSchema } from "typebox";
 import type { Scope } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
+import type { KeepRoom } from "../lib/disk.ts";
 import type { Reader } from "../store/visibility.ts";
 import type { StoredFile } from "../store/files.ts";
 
@@ -44,6 +45,8 @@ export interface Work {
    * @param doing what is being done, for people: `reading cell 3`
    */
   report(fraction: number, doing: string): void;
+  /** To be asked before so many bytes go to the database: throws where its disk, as far as it is seen, has no room. */
+  readonly keepRoom: KeepRoom;
   /** Keeps what the task makes, once a run; it is there for who asked when the run has ended well. */
   writeFile(
     file: { readonly name: string; readonly mediaType: string },

@@ -1,5 +1,5 @@
 import type { Db } from "../db/connect.ts";
-import { leaveRoom } from "../lib/disk.ts";
+import { leaveRoom, watchRoom, type KeepRoom } from "../lib/disk.ts";
 import { deleteFile, writeFile, type StoredFile } from "../store/files.ts";
 import type { Beat, ClaimedTask } from "../store/task-claims.ts";
 import type { Asker, Work } from "./kind.ts";
@@ -20,6 +20,7 @@ export interface RunOptions {
 export class Run implements Work {
   readonly taskId: string;
   readonly asker: Asker;
+  readonly keepRoom: KeepRoom;
   readonly #options: RunOptions;
   readonly #task: ClaimedTask;
   readonly #stop = new AbortController();
@@ -33,6 +34,7 @@ export class Run implements Work {
     this.#options = options;
     this.#task = task;
     this.taskId = task.id;
+    this.keepRoom = watchRoom(options.diskOf);
     this.asker = { userId: task.account_id ?? undefined, admin: task.admin };
   }
 

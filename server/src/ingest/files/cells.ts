@@ -35,13 +35,27 @@ export async function checkCells(
 
 /** @throws KnownError where nothing can be imported into one of the cells */
 export function requireOpen(cells: readonly CheckedCell[]): void {
+  refuseClosed(cells, "nothing was imported, because not everything can be");
+}
+
+/** The same in the middle of an import: cells are deleted meanwhile, and roles taken away. @throws KnownError */
+export async function requireStillOpen(
+  db: Db,
+  importer: Reader,
+  ids: readonly number[],
+): Promise<void> {
+  const cells = await checkCells(db, importer, ids);
+  refuseClosed(cells, "only a part was imported, because no more of it can be");
+}
+
+function refuseClosed(cells: readonly CheckedCell[], consequence: string): void {
   const closed = cells.filter(({ problem }) => problem !== undefined);
   const [first] = closed;
   if (!first) return;
   const kind = closed.every(({ name }) => name !== undefined) ? "forbidden" : "not_found";
   const which = closed.slice(0, 10).map(({ id, problem }) => `cell ${id}: ${problem}`);
   const more = closed.length > 10 ? `, and ${closed.length - 10} more` : "";
-  const message = `nothing was imported, because not everything can be: ${which.join("; ")}${more}`;
+  const message = `${consequence}: ${which.join("; ")}${more}`;
   throw new KnownError(kind, "cells_refused", message);
 }
 

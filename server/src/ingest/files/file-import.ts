@@ -2,16 +2,16 @@ import type { ImportReport } from "@ents-backend/schemas/import";
 import type { Db } from "../../db/connect.ts";
 import type { Reader } from "../../store/visibility.ts";
 import { Rehearsal } from "../../timeseries/rehearsal.ts";
-import { checkCells, requireOpen, type CheckedCell } from "./cells.ts";
+import { checkCells, requireOpen, requireStillOpen } from "./cells.ts";
 import { reportImport } from "./file-report.ts";
 import { findGaps, readFilled, recountFilled, reportFilled } from "./gaps.ts";
-import { passReadings, type Passed } from "./pass.ts";
+import { passReadings, type Passed, type PassOrder } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import { SteadyWriter } from "./steady-writer.ts";
-import { survey, type Survey, type SurveyOrder } from "./survey.ts";
+import { survey, type Survey } from "./survey.ts";
 
 /** What is to be imported by whom, and who wants to hear of it. */
-export interface FileImport extends SurveyOrder {
+export interface FileImport extends PassOrder {
   readonly plan: Plan;
   /** They must own or edit every cell. */
   readonly importer: Reader;
@@ -55,7 +55,7 @@ export async function previewImport(db: Db, order: FileImport): Promise<ImportRe
  *
  * @param preview the gaps that its preview has found, where there was one
  * @throws KnownError, with nothing stored, when one of the files can't be read, or a cell doesn't take it; when the
- * database goes away
+ * database goes away; when a cell takes no more
  */
 export async function runFileImport(
   db: Db,
@@ -63,10 +63,12 @@ export async function runFileImport(
   preview?: ImportReport["gaps"],
 ): Promise<ImportReport> {
   const found = await surveyFiles(db, order);
-  const cells = await checkCells(db, order.importer, [...found.cells.keys()]);
+  const ids = [...found.cells.keys()];
+  const cells = await checkCells(db, order.importer, ids);
   requireOpen(cells);
   const gaps = preview ? [] : await findGaps(db, found.sensors);
-  const passed = await pass(db, order, found, new SteadyWriter(db), idsOf(cells));
+  const judge = async () => await requireStillOpen(db, order.importer, ids);
+  const passed = await pass(db, order, found, new SteadyWriter(db, judge), new Set(ids));
   const filled = preview ? await recountFilled(db, preview) : await readFilled(db, gaps);
   return await reportImport(db, order.plan, found, cells, passed, filled);
 }
@@ -93,8 +95,4 @@ async function pass(
     (cellId) => open.has(cellId),
     ({ rows, bytes }) => order.onProgress({ phase, rows, bytes }),
   );
-}
-
-function idsOf(cells: readonly CheckedCell[]): ReadonlySet<number> {
-  return new Set(cells.map(({ id }) => id));
 }

@@ -1,6 +1,7 @@
 import type { Db } from "../../db/connect.ts";
 import { isDatabaseAway } from "../../db/fault.ts";
 import { defineError } from "../../lib/errors.ts";
+import type { KeepRoom } from "../../lib/disk.ts";
 import { readAhead } from "../../lib/read-ahead.ts";
 import { findStoredValues } from "../../timeseries/stored-values.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
@@ -11,6 +12,11 @@ import { isVwc } from "./vwc-unit.ts";
 /** Where readings go: to the database, or to a rehearsal. */
 export interface Sink {
   write(readings: readonly NewReading[]): Promise<Written>;
+}
+
+/** How files are read, and where there is room for what they hold. */
+export interface PassOrder extends SurveyOrder {
+  readonly keepRoom: KeepRoom;
 }
 
 /** How far it came. */
@@ -29,6 +35,9 @@ const databaseAway = defineError(
 
 type Batch = Pick<Part, "readings" | "rows" | "bytes">;
 
+/** What a reading takes on a disk: its row, its key, and its part of the log. */
+const reading_bytes = 200;
+
 /** One transaction each: with more of them, devices that upload to the same cell would have to wait for longer. */
 const batchSize = 5000;
 
@@ -41,7 +50,7 @@ const batchSize = 5000;
 export async function passReadings(
   db: Db,
   { files }: Survey,
-  order: SurveyOrder,
+  order: PassOrder,
   sink: Sink,
   isTaken: (cellId: number) => boolean,
   onProgress: (passed: Passed) => void,
@@ -54,6 +63,7 @@ export async function passReadings(
       for await (const { readings, rows, bytes } of readAhead(inBatches(parts))) {
         order.signal.throwIfAborted();
         const taken = readings.filter(({ cellId }) => isTaken(cellId));
+        await order.keepRoom(reading_bytes * taken.length);
         add(passed, await sink.write(await settle(db, taken, format.printError)));
         passed.rows += rows;
         passed.bytes = before_bytes + bytes;

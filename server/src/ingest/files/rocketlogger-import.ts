@@ -4,7 +4,9 @@ import type { Clock } from "../../lib/clock.ts";
 import { defineError } from "../../lib/errors.ts";
 import { readAhead } from "../../lib/read-ahead.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
+import { everything } from "../../store/visibility.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
+import { requireStillOpen } from "./cells.ts";
 import { readParts, type RowPart } from "./rocketlogger-rows.ts";
 import type { BadRow } from "./row.ts";
 import { toReadings } from "./rocketlogger.ts";
@@ -69,14 +71,16 @@ const databaseAway = defineError(
  * goes on when it is run again, because readings that are there already change nothing. The unit of VWC is
  * decided first, for the file as a whole.
  *
- * @throws KnownError when it isn't such a file, its VWC's unit can't be decided, or the database goes away
+ * @throws KnownError when it isn't such a file, its VWC's unit can't be decided, the cell is gone, or the database
+ * goes away
  */
 export async function importRocketLogger(
   { db, clock }: ImportDeps,
   order: ImportOrder,
 ): Promise<ImportSummary> {
   const tally = emptyTally();
-  const writer = new SteadyWriter(db);
+  const judge = async () => await requireStillOpen(db, everything, [order.cellId]);
+  const writer = new SteadyWriter(db, judge);
   try {
     tally.vwc = await decide(order);
     for await (const part of readAhead(readParts(order.source.read(order.signal)))) {

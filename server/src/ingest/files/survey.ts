@@ -69,12 +69,12 @@ const firstNodes = 1_262_304_000;
 const tooManySensors = defineError(
   "too_large",
   "too_many_sensors",
-  "this is more than {most} sensors, or their cells are many: import the files in parts",
+  "this is of more than {most} sensors or loggers: import the files in parts",
 );
 
 /**
  * Reads files from beginning to end, to find out what they hold: in memory that grows with the number of their
- * sensors alone.
+ * sensors and loggers alone, which is bounded.
  *
  * @throws KnownError when one of them can't be read; the signal's reason
  */
@@ -158,6 +158,7 @@ class Findings implements Survey {
     const { cellId, loggerId, ts } = reading;
     this.cells.set(cellId, (this.cells.get(cellId) ?? 0) + 1);
     this.loggers.set(loggerId, (this.loggers.get(loggerId) ?? 0) + 1);
+    if (this.loggers.size > mostSensors) throw tooManySensors({ most: mostSensors });
     if (ts < firstNodes) this.early += 1;
     if (ts > this.#now + day_s) this.late += 1;
     this.#sensorOf(reading).see(reading);
@@ -170,8 +171,7 @@ class Findings implements Survey {
     const key = streamKey(stream);
     let sensor = sensors.get(key);
     if (sensor) return sensor;
-    if (++this.#sensorCount > mostSensors || this.loggers.size > mostSensors)
-      throw tooManySensors({ most: mostSensors });
+    if (++this.#sensorCount > mostSensors) throw tooManySensors({ most: mostSensors });
     sensors.set(key, (sensor = new SensorFindings(reading)));
     return sensor;
   }

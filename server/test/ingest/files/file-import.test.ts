@@ -8,8 +8,10 @@ import {
 import { parseMapping } from "../../../src/ingest/files/mapping.ts";
 import { planImport } from "../../../src/ingest/files/plan.ts";
 import type { StoredFile } from "../../../src/ingest/files/source.ts";
-import { createCell } from "../../../src/store/cells.ts";
+import { watchRoom, type KeepRoom } from "../../../src/lib/disk.ts";
+import { createCell, deleteCell } from "../../../src/store/cells.ts";
 import { createLogger } from "../../../src/store/loggers.ts";
+import { removeMember, setMember } from "../../../src/store/members.ts";
 import { everything } from "../../../src/store/visibility.ts";
 import { writeReadings } from "../../support/write-readings.ts";
 import { useApi } from "../../support/api.ts";
@@ -125,6 +127,17 @@ describe("an import of files", () => {
     expect(report.wrong.at(-1)).toMatchObject({ file: "b.csv", line: 6 });
   });
 
+  it("says so where a file is of more loggers than can be told of", async () => {
+    const cellId = await makeCell();
+    const rows = Array.from({ length: 1001 }, (_, at) => `${start + at},${cellId},${at},1`);
+    const header = "unix_time (s),cell_id,logger_id,BME280_TEMP";
+    const files = (count: number) => [
+      fileOf("a.csv", [header, ...rows.slice(0, count), ""].join("\n")),
+    ];
+    await expect(preview(files(1001))).rejects.toMatchObject({ code: "too_many_sensors" });
+    expect((await preview(files(1000))).report.loggers).toHaveLength(1000);
+  });
+
   it("decides what VWC is in for each file by its logger's setting, else by its values", async () => {
     const cellId = await makeCell();
     const { id: logger } = await createLogger(api.db, { name: "set", vwcUnit: "percent" });
@@ -196,6 +209,22 @@ describe("an import of files", () => {
   });
 });
 
+describe("the disk of an import", () => {
+  it("keeps room for what arrives: what is stored by then stays, and it goes on later", async () => {
+    const cellId = await makeCell();
+    const places = Array.from({ length: 20_000 }, (_, at) => at);
+    const files = [sdFile("POWER_VOLTAGE", cellId, places, (at) => at)];
+    const full = /^the disk is full$/;
+    await expect(preview(files, { keepRoom: roomFor(2_000_000) })).rejects.toThrow(full);
+    const { reading: stored = 0 } = await rowsAdded(api.db, async () => {
+      await expect(run(files, { keepRoom: roomFor(2_000_000) })).rejects.toThrow(full);
+    });
+    expect(stored).toBeGreaterThan(0);
+    const { report } = await run(files);
+    expect(report.readings).toEqual({ new: 20_000 - stored, repeated: stored, conflicting: 0 });
+  });
+});
+
 describe("the cells of an import", () => {
   it("must be there: else nothing goes in, and the preview says so", async () => {
     const cellId = await makeCell();
@@ -235,7 +264,60 @@ describe("the cells of an import", () => {
     await expect(run(files.slice(0, 2), { importer })).rejects.toMatchObject({ kind: "forbidden" });
     expect((await run(files.slice(0, 1), { importer })).report.readings.new).toBe(1);
   });
+
+  it.each([
+    ["whose importer's role is taken away", removeMember, "forbidden", /only its owner and edit/],
+    ["that is deleted", deleteCell, "not_found", /no such cell/],
+  ] as const)("take no more from the middle of an import on: one %s", async (_, act, kind, why) => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const cellId = await makeCell({ userId: ada.id });
+    await setMember(api.db, cellId, bob.id, "editor");
+    const places = Array.from({ length: 30_000 }, (__, at) => at);
+    const file = onceStored(
+      cellId,
+      sdFile("POWER_VOLTAGE", cellId, places, (at) => at),
+      async () => {
+        await act(api.db, cellId, bob.id);
+      },
+    );
+    const importing = run([file], { importer: { userId: bob.id, admin: false } });
+    await expect(importing).rejects.toMatchObject({ kind, message: expect.stringMatching(why) });
+    await expect(importing).rejects.toThrow(/^only a part was imported/);
+  });
 });
+
+/** A file of which something is done while it is read, as soon as some of it is stored. */
+function onceStored(cellId: number, file: StoredFile, act: () => Promise<void>): StoredFile {
+  let done: Promise<void> | undefined;
+  return {
+    ...file,
+    async *read(signal) {
+      for await (const block of file.read(signal)) {
+        if (await isStored(cellId)) await (done ??= act());
+        yield block;
+      }
+    },
+  };
+}
+
+function roomFor(free_bytes: number): KeepRoom {
+  let left_bytes = free_bytes;
+  return async (bytes) => {
+    left_bytes -= bytes;
+    if (left_bytes < 0) throw new Error("the disk is full");
+  };
+}
+
+async function isStored(cellId: number): Promise<boolean> {
+  const found = await api.db
+    .selectFrom("reading")
+    .innerJoin("sensor", "sensor.id", "sensor_id")
+    .select("ts")
+    .where("cell_id", "=", cellId)
+    .limit(1)
+    .execute();
+  return found.length > 0;
+}
 
 let cells = 0;
 
@@ -280,7 +362,7 @@ async function orderOf(
   const understanding = { format: undefined, mapping: more.mapping };
   const plan = await planImport(files, understanding, readOrder.signal);
   const order = { ...readOrder, vwcUnit: undefined, plan, importer: everything };
-  return { ...order, onProgress: () => {}, ...more };
+  return { ...order, keepRoom: watchRoom(undefined), onProgress: () => {}, ...more };
 }
 
 async function preview(files: readonly StoredFile[], more: Partial<FileImport> = {}) {

@@ -8,6 +8,7 @@ import { writeExport } from "../../../src/exports/export.ts";
 import { prepareExport } from "../../../src/exports/request.ts";
 import { runFileImport } from "../../../src/ingest/files/file-import.ts";
 import { planImport } from "../../../src/ingest/files/plan.ts";
+import { watchRoom } from "../../../src/lib/disk.ts";
 import { createCell } from "../../../src/store/cells.ts";
 import { everything } from "../../../src/store/visibility.ts";
 import type { NewReading } from "../../../src/timeseries/write.ts";
@@ -133,7 +134,8 @@ async function importInto(db: Db, bytes: Buffer, name: string) {
   const understanding = { format: undefined, mapping: undefined };
   const plan = await planImport([fileOf(name, bytes)], understanding, signal);
   const order = { ...readOrder, vwcUnit: undefined, plan, importer: everything };
-  return await runFileImport(db, { ...order, onProgress: () => {} });
+  const keepRoom = watchRoom(undefined);
+  return await runFileImport(db, { ...order, keepRoom, onProgress: () => {} });
 }
 
 /** Readings as they are stored, to the bit; POWER too, which the file has as well. */
