@@ -61,6 +61,15 @@ export type TtnStatus = Static<typeof TtnStatus>;
 export const NewLogger = Type.Object(
   {
     name: Name,
+    id: Type.Optional(
+      nullable(
+        Type.Integer({
+          minimum: 1,
+          maximum: 2 ** 31 - 1,
+          description: "a number that its node sends already, to one's own cell first",
+        }),
+      ),
+    ),
     type: Type.Optional(nullable(Line)),
     device_eui: Type.Optional(nullable(Line)),
     description: Type.Optional(nullable(Text)),

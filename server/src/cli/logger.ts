@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import type { Db } from "../db/connect.ts";
 import { systemClock } from "../lib/clock.ts";
 import { recordDeed } from "../store/audit.ts";
+import { requireClaimable } from "../store/logger-numbers.ts";
 import {
   createLogger,
   listLoggers,
@@ -14,7 +15,7 @@ import { getUserByEmail } from "../store/users.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
-import { label } from "./options.ts";
+import { label, wholeNumber } from "./options.ts";
 import { formatTable } from "./table.ts";
 
 interface CreateOptions {
@@ -23,6 +24,7 @@ interface CreateOptions {
   readonly description?: string;
   readonly vwcUnit?: VwcUnit;
   readonly owner?: string;
+  readonly id?: number;
 }
 
 const create = new Command("create")
@@ -32,6 +34,7 @@ const create = new Command("create")
   .option("--device-eui <eui>", "its LoRaWAN DevEUI", label)
   .option("--description <text>", "anything worth knowing", label)
   .option("--owner <email>", "the user whose logger it is; without one, only admins change it")
+  .option("--id <number>", "the number that it sends already", wholeNumber(1))
   .addOption(
     new Option(
       "--vwc-unit <unit>",
@@ -42,6 +45,7 @@ const create = new Command("create")
     await withDatabase(async ({ db }) => {
       const userId = owner === undefined ? null : (await getUserByEmail(db, owner)).id;
       const logger = await db.transaction().execute(async (transaction) => {
+        if (options.id !== undefined) await requireClaimable(transaction, options.id, undefined);
         const made = await createLogger(transaction, { name, ...options, userId });
         await recordDeed(transaction, {
           at: systemClock(),
@@ -100,7 +104,10 @@ function describe(
     const seen = `  ${id}: cells ${cellIds.join(", ")}, first seen ${firstSeen.toISOString()}`;
     return conflicts === 0 ? seen : `${seen}, ${conflicts} conflicting readings`;
   });
-  return ["Numbers that upload and that nobody has registered:", ...lines].join("\n");
+  return [
+    "Numbers that upload and that nobody has registered (logger create --id does):",
+    ...lines,
+  ].join("\n");
 }
 
 export const loggerCommand = new Command("logger")

@@ -1,6 +1,6 @@
 import { isSameStream, sensorType } from "@ents-backend/schemas/sensor";
 import type { Cell } from "../store/cells.ts";
-import type { Logger } from "../store/loggers.ts";
+import type { Logger, VwcUnit } from "../store/loggers.ts";
 import type { Message, NewReading } from "../timeseries/write.ts";
 import { describeReference, type Directory } from "./directory.ts";
 import {
@@ -9,7 +9,15 @@ import {
   type Arrival,
   type CreatorDeps,
 } from "./newcomers.ts";
-import { findLoggerFault, findRoles, isOpenTo, refuseCell, type Roles } from "./permission.ts";
+import {
+  findLoggerFault,
+  findOwnersRoles,
+  findRoles,
+  isHeeded,
+  isOpenTo,
+  refuseCell,
+  type Roles,
+} from "./permission.ts";
 import { refusalIfAny, unknownCell, unknownUploadKey, type Refusal } from "./refusal.ts";
 import type { Measurement, Reference, Sender, Value } from "./uplink.ts";
 import { toPercent } from "./vwc.ts";
@@ -44,9 +52,10 @@ export async function judge(
   const cellFaults = candidates.map((candidate) => findCellFaults(candidate, cells, roles));
   const placed = candidates.filter((_, at) => !cellFaults[at]);
   const loggers = await findOrCreateLoggers(deps, placed, loggersOf);
+  const ownersRoles = await findOwnersRoles(deps.lookup, loggers.rows, cells.rows);
   return candidates.map((candidate, at) => {
     const refusal = cellFaults[at] ?? findLoggerFaults(candidate, loggers);
-    return refusal ? { refusal } : { readings: toReadings(candidate, cells, loggers) };
+    return refusal ? { refusal } : { readings: toReadings(candidate, cells, loggers, ownersRoles) };
   });
 }
 
@@ -88,19 +97,22 @@ function toReadings(
   { measurements, sender, receivedAt }: Candidate,
   cells: Directory<Cell>,
   loggers: Directory<Logger>,
+  ownersRoles: Roles,
 ): NewReading[] {
-  return measurements.flatMap(({ cell, logger, ts, values }) => {
+  return measurements.flatMap(({ cell: named, logger, ts, values }) => {
     const reference = loggerOf(sender, logger);
     const registered = loggers.find(reference);
     const loggerId = registered?.id ?? numberOf(reference);
-    const { id: cellId } = cells.find(cell)!;
-    const message = values.length > 1 ? toMessage(values, registered) : undefined;
+    const cell = cells.find(named)!;
+    const isSet = registered !== undefined && isHeeded(registered, sender, cell, ownersRoles);
+    const vwcUnit = isSet ? (registered.vwc_unit ?? undefined) : undefined;
+    const message = values.length > 1 ? toMessage(values, vwcUnit) : undefined;
     return values.map((value) => ({
-      cellId,
+      cellId: cell.id,
       stream: value.stream,
       dataType: value.dataType,
       ts,
-      value: normalise(value, registered),
+      value: normalise(value, vwcUnit),
       receivedAt,
       loggerId,
       message,
@@ -109,18 +121,18 @@ function toReadings(
 }
 
 /** Version 2 has one value in each measurement: what has several is announced in the form of version 1. */
-function toMessage(values: readonly Value[], logger: Logger | undefined): Message {
+function toMessage(values: readonly Value[], vwcUnit: VwcUnit | undefined): Message {
   const isFraction = (value: Value): boolean => {
-    const stored = normalise(value, logger);
+    const stored = normalise(value, vwcUnit);
     return stored !== null && stored !== value.value;
   };
   return { hasFraction: values.some(isFraction) };
 }
 
 /** A probe that isn't plugged in reads as NaN or infinite: that is a reading without a value. */
-function normalise({ stream, value }: Value, logger: Logger | undefined): number | null {
+function normalise({ stream, value }: Value, vwcUnit: VwcUnit | undefined): number | null {
   if (!Number.isFinite(value)) return null;
-  return isSameStream(stream, vwc) ? toPercent(value, logger?.vwc_unit ?? undefined) : value;
+  return isSameStream(stream, vwc) ? toPercent(value, vwcUnit) : value;
 }
 
 function numberOf(reference: Reference | undefined): number | null {

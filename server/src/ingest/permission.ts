@@ -1,4 +1,5 @@
 import type { Cell } from "../store/cells.ts";
+import type { Logger } from "../store/loggers.ts";
 import { closedCell, forbiddenCell, otherLogger, type Refusal } from "./refusal.ts";
 import { describeReference, type Directory } from "./directory.ts";
 import type { Lookup } from "./lookup.ts";
@@ -13,12 +14,47 @@ export async function findRoles(
   senders: readonly Sender[],
   cells: readonly Cell[],
 ): Promise<Roles> {
-  const closed = cells.filter(({ upload_policy }) => upload_policy !== "open").map(({ id }) => id);
-  const userIds = new Set(senders.map(onBehalfOf).filter((id) => id !== undefined));
+  const closed = cells.filter(({ upload_policy }) => upload_policy !== "open");
+  return await findRolesOf(lookup, senders.map(onBehalfOf), closed);
+}
+
+/** The same of those who own loggers with a setting of their own. */
+export async function findOwnersRoles(
+  lookup: Lookup,
+  loggers: readonly Logger[],
+  cells: readonly Cell[],
+): Promise<Roles> {
+  const set = loggers.filter(({ vwc_unit }) => vwc_unit !== null);
+  const owners = set.map(({ user_id }) => user_id ?? undefined);
+  return await findRolesOf(lookup, owners, cells);
+}
+
+async function findRolesOf(
+  lookup: Lookup,
+  userIds: readonly (string | undefined)[],
+  cells: readonly Cell[],
+): Promise<Roles> {
+  const cellIds = cells.map(({ id }) => id);
   const roles = new Map<string, ReadonlySet<number>>();
-  if (closed.length === 0) return roles;
-  for (const userId of userIds) roles.set(userId, new Set(await lookup.uploadable(userId, closed)));
+  if (cellIds.length === 0) return roles;
+  for (const userId of new Set(userIds))
+    if (userId !== undefined) roles.set(userId, new Set(await lookup.uploadable(userId, cellIds)));
   return roles;
+}
+
+/**
+ * Whether a logger's settings hold for what comes under its number to a cell. They do where it is known to be that
+ * logger, by its key or its owner's, and where its owner may upload by a role; what belongs to nobody is the operator's.
+ * Numbers are what nodes say: a stranger's logger may have the same.
+ */
+export function isHeeded(
+  { user_id: ownerId }: Logger,
+  sender: Sender,
+  cell: Cell,
+  ownersRoles: Roles,
+): boolean {
+  if (ownerId === null || cell.user_id === null) return true;
+  return onBehalfOf(sender) === ownerId || (ownersRoles.get(ownerId)?.has(cell.id) ?? false);
 }
 
 /** Whether a cell takes uploads from a sender: from anyone, or for their role or that of the sending logger's owner. */

@@ -119,9 +119,9 @@ export const loggers: FastifyPluginAsyncTypebox<{
       },
     },
     async (request, reply) => {
-      const { userId } = requirePerson(request.caller, "manage");
-      await requireOwnEmail(db, userId, request.body.userEmail);
-      const { id, ...registration } = await makeLogger(deps, request, userId, request.body);
+      const person = requirePerson(request.caller, "manage");
+      await requireOwnEmail(db, person.userId, request.body.userEmail);
+      const { id, ...registration } = await makeLogger(deps, request, person, request.body);
       const message = "Successfully added logger";
       return reply.code(201).send({ message, logger_id: id, ...registration });
     },

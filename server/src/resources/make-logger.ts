@@ -1,15 +1,16 @@
 import type { NewLogger, TtnStatus } from "@ents-backend/schemas/logger";
 import type { FastifyRequest } from "fastify";
+import type { Person } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { KnownError } from "../lib/errors.ts";
 import { recordDeed, type Deed } from "../store/audit.ts";
 import {
   createLogger,
   requireFreeName,
-  reserveLoggerId,
   type Logger,
   type NewLogger as Row,
 } from "../store/loggers.ts";
+import { requireClaimable, reserveLoggerNumber } from "../store/logger-numbers.ts";
 import { requireRoom } from "../store/quota.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import { parseCredentials, toDeviceId, type Credentials } from "../ttn/device.ts";
@@ -31,15 +32,18 @@ interface Made {
  * Makes a logger. A device of type "ents" is registered on The Things Stack before it is stored here, under a
  * number that was reserved for it: no failure leaves anything behind on either side.
  *
- * @throws KnownError when the name is taken, or The Things Stack refuses the device
+ * @throws KnownError when the name is taken, the number isn't theirs to claim, or The Things Stack refuses the device
  */
 export async function makeLogger(
   deps: Deps,
   request: Request,
-  userId: string,
+  { userId, admin }: Person,
   body: NewLogger,
 ): Promise<Made> {
+  const claimed = body.id ?? undefined;
+  if (claimed !== undefined) await requireClaimable(deps.db, claimed, admin ? undefined : userId);
   const row: Row = {
+    ...(claimed !== undefined && { id: claimed }),
     name: body.name,
     type: body.type ?? null,
     deviceEui: body.device_eui || (body.dev_eui ?? null),
@@ -98,7 +102,7 @@ async function register(
 ): Promise<Made> {
   await requireFreeName(deps.db, row.name);
   await requireRoom(deps.db, "logger", row.userId);
-  const id = await reserveLoggerId(deps.db);
+  const id = row.id ?? (await reserveLoggerNumber(deps.db));
   const device = { id: toDeviceId(row.name, id), name: row.name.trim(), credentials };
   await deps.ttn.register(device);
   try {

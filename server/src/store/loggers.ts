@@ -1,8 +1,9 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { isDuplicate } from "../db/fault.ts";
 import { defineError } from "../lib/errors.ts";
+import { reserveLoggerNumber } from "./logger-numbers.ts";
 import { requireRoom } from "./quota.ts";
+import { updateNamed } from "./update-named.ts";
 
 /** A device that takes readings and sends them. */
 export interface Logger {
@@ -30,7 +31,7 @@ export interface NewLogger {
   readonly vwcUnit?: VwcUnit | null;
   /** Its owner; without one, only admins change it. */
   readonly userId?: string | null;
-  /** A number that was reserved for it. */
+  /** A number that was reserved for it, or that may be claimed; undefined: the next free one. */
   readonly id?: number;
   readonly ttnDeviceId?: string | null;
   /** When it was made, where that wasn't now. */
@@ -73,7 +74,7 @@ export async function createLogger(db: Db, logger: NewLogger): Promise<Logger> {
   const created = await db
     .insertInto("logger")
     .values({
-      ...(logger.id === undefined ? {} : { id: logger.id }),
+      id: logger.id ?? (await reserveLoggerNumber(db)),
       name: logger.name.trim(),
       type: logger.type ?? null,
       device_eui: logger.deviceEui?.trim().toUpperCase() || null,
@@ -95,27 +96,12 @@ export async function requireFreeName(db: Db, name: string): Promise<void> {
   if ((await findLoggers(db, [], [name.trim()])).length > 0) throw loggerNameTaken();
 }
 
-/** A number for a logger that is made later. */
-export async function reserveLoggerId(db: Db): Promise<number> {
-  const { rows } = await sql<{ id: number }>`
-    select nextval(pg_get_serial_sequence('logger', 'id')) as id`.execute(db);
-  return rows[0]!.id;
-}
-
 /** @throws KnownError when the logger is gone, or the name is another one's, in whatever letter case */
 export async function updateLogger(db: Db, id: number, changes: LoggerChanges): Promise<void> {
-  const set = { ...changes, ...(changes.name === undefined ? {} : { name: changes.name.trim() }) };
-  if (Object.keys(set).length === 0) return;
-  try {
-    const { numUpdatedRows } = await db
-      .updateTable("logger")
-      .set(set)
-      .where("id", "=", id)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw loggerNotFound();
-  } catch (error) {
-    throw isDuplicate(error) ? loggerNameTaken() : error;
-  }
+  await updateNamed(changes, (set) => db.updateTable("logger").set(set).where("id", "=", id), {
+    gone: loggerNotFound,
+    taken: loggerNameTaken,
+  });
 }
 
 /** Deletes a logger; its readings stay, under its number. @throws KnownError when there is none */

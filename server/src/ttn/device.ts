@@ -73,7 +73,7 @@ export function toParts({ id, name, credentials }: Device, { host, frequencyPlan
     frequency_plan_id: frequencyPlan,
   };
   return {
-    identity: toPart(ids, { name, ...servers, join_server_address: host }),
+    identity: toPart(ids, { name: cut(name), ...servers, join_server_address: host }),
     network: toPart(ids, session),
     application: toPart(ids, {}),
     join: {
@@ -83,6 +83,11 @@ export function toParts({ id, name, credentials }: Device, { host, frequencyPlan
       },
     } satisfies Part,
   };
+}
+
+/** A device's name has 50 characters there. Source: `EndDevice.name` in The Things Stack's API. */
+function cut(name: string): string {
+  return Array.from(name).slice(0, 50).join("");
 }
 
 const idPaths = ["ids.device_id", "ids.dev_eui", "ids.join_eui"];

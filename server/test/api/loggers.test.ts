@@ -1,11 +1,16 @@
+import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { createLogger } from "../../src/store/loggers.ts";
 import { TtnClient } from "../../src/ttn/client.ts";
 import { useApi } from "../support/api.ts";
 import { as } from "../support/as.ts";
+import { newCell, readSensor } from "../support/cells.ts";
 import { newKey } from "../support/keys.ts";
 import { silentLog } from "../support/log.ts";
+import { decimal, encodeVersion2, version2 } from "../support/messages.ts";
+import { sentTs, uploadVoltage } from "../support/quarantine.ts";
 import { rowsAdded } from "../support/rows.ts";
+import { newTeam } from "../support/team.ts";
 import { useTtn } from "../support/ttn.ts";
 import { newUser } from "../support/users.ts";
 
@@ -37,13 +42,12 @@ describe("/api/logger", () => {
     };
     let id = 0;
     const added = await rowsAdded(api.db, async () => {
-      const answer = await as(api, user).post("/api/logger/", { ...wish, id: 4711, user_id: null });
+      const answer = await as(api, user).post("/api/logger/", { ...wish, id: null, user_id: null });
       expect(answer.statusCode).toBe(201);
       id = answer.json<Made>().logger_id;
       expect(answer.json()).toEqual({ message: "Successfully added logger", logger_id: id });
     });
     expect(added).toEqual({ logger: 1, audit: 1 });
-    expect(id).not.toBe(4711);
     const logger = {
       id,
       name: "Plot 7",
@@ -179,6 +183,62 @@ describe("/api/logger", () => {
       await ada.delete("/api/logger/99999"),
     ])
       expect([answer.statusCode, answer.json().message]).toEqual([404, "Logger not found"]);
+  });
+});
+
+describe("the number of a logger", () => {
+  it("is none that a node sends under already", async () => {
+    const cellId = await newCell(api);
+    const ada = as(api, await newUser(api));
+    const make = async () => (await ada.post("/api/logger/", { name: randomUUID() })).json<Made>();
+    const { logger_id: last } = await make();
+    for (const loggerId of [last + 1, last + 2, last + 4])
+      expect(await uploadVoltage(api, cellId, { loggerId })).toBe(200);
+    expect([(await make()).logger_id, (await make()).logger_id]).toEqual([last + 3, last + 5]);
+  });
+
+  it("may be one that its node sends already, for who owns the cell that it has sent to first", async () => {
+    const [owner, other] = [await newTeam(api, "public"), await newTeam(api, "public")];
+    for (const { id } of [owner, other])
+      expect(await uploadVoltage(api, id, { loggerId: 4711 })).toBe(200);
+    const claim = async (who: Parameters<typeof as>[1], id = 4711) =>
+      (await as(api, who).post("/api/logger/", { name: `claimed ${id}`, id })).json<object>();
+    const key = await newKey(api, owner.admin, ["manage"]);
+    const added = await rowsAdded(api.db, async () => {
+      for (const who of [other.owner, owner.editor, key])
+        expect(await claim(who)).toMatchObject({ status: 403, code: "logger_number_not_yours" });
+      expect(await claim(owner.owner, 4712)).toMatchObject({ status: 403 });
+      expect(await claim(owner.admin, 2 ** 31)).toMatchObject({ status: 400 });
+    });
+    expect(added).toEqual({});
+    expect(await claim(owner.owner)).toMatchObject({ logger_id: 4711 });
+    for (const who of [owner.owner, owner.admin])
+      expect(await claim(who)).toMatchObject({ status: 409, code: "logger_number_taken" });
+    expect(await claim(owner.admin, 4712)).toMatchObject({ logger_id: 4712 });
+  });
+});
+
+describe("the setting of a logger", () => {
+  it("holds where its owner may upload, or sends; not for who uses the same number elsewhere", async () => {
+    const [its, strange] = [await newTeam(api, "public"), await newTeam(api, "public")];
+    const nobodys = await newCell(api);
+    const wish = { name: "sends percent", vwc_unit: "percent" };
+    const { logger_id: loggerId } = (
+      await as(api, its.editor).post("/api/logger/", wish)
+    ).json<Made>();
+    const vwcOf = async (cellId: number, headers = {}) => {
+      const meta = { cellId, loggerId, ts: sentTs };
+      const message = encodeVersion2([{ meta, type: 4, value: decimal(0.5) }]);
+      expect((await api.postBytes(message, { ...version2, ...headers })).statusCode).toBe(200);
+      const stream = ["TEROS12_VWC_ADJ", "Volumetric Water Content"] as const;
+      const { data } = await readSensor(api, cellId, stream);
+      return data;
+    };
+    expect(await vwcOf(its.id)).toEqual([0.5]);
+    expect(await vwcOf(nobodys)).toEqual([0.5]);
+    expect(await vwcOf(strange.id)).toEqual([50]);
+    const own = await newTeam(api, "public");
+    expect(await vwcOf(own.id, its.editor.headers)).toEqual([0.5]);
   });
 });
 

@@ -24,6 +24,12 @@ const called = () => ttn.calls.map(({ method, path }) => `${method} ${path}`);
 const devices = "applications/garden/devices";
 
 describe("registering a device", () => {
+  it("cuts a name that is too long for them", async () => {
+    await client.register({ ...device, name: "é".repeat(60) });
+    const names = ttn.calls.map(({ body }) => (body as { end_device: object }).end_device);
+    expect(names[0]).toMatchObject({ name: "é".repeat(50) });
+  });
+
   it("tells four servers, each what it is to know", async () => {
     await client.register(device);
     expect([...ttn.devices]).toEqual(everywhere);
