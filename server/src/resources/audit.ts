@@ -4,6 +4,7 @@ import { Type } from "typebox";
 import { getManagedCell } from "../auth/access.ts";
 import { requireAdmin } from "../auth/caller.ts";
 import { listDeeds, type AuditEntry } from "../store/audit.ts";
+import { listMembers } from "../store/members.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
 import { pageQuery, toPage, toRange, type PageWish } from "./page.ts";
@@ -40,6 +41,8 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
       schema: {
         operationId: "listDeedsOfCell",
         summary: "Who did what to a cell, the newest first; for its owners",
+        description:
+          "Who did what to a cell, the newest first. From which address it was done is told of who may change the cell",
         security: forPeople,
         params,
         querystring: AuditQuery,
@@ -48,7 +51,15 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
     },
     async ({ params: { cell }, query, caller }) => {
       const { id: cellId } = await getManagedCell(db, caller, cell, "owner", "read");
-      return toAnswer(await listDeeds(db, { cellId, ...toRange(query) }), query);
+      const deeds = await listDeeds(db, { cellId, ...toRange(query) });
+      const members = await listMembers(db, cellId);
+      const writers = new Set(members.filter(({ role }) => role !== "viewer").map(({ id }) => id));
+      // Someone whom a cell was shared with, unasked, is not to tell their address by leaving.
+      const shown = deeds.map((deed) => ({
+        ...deed,
+        address: deed.account_id !== null && writers.has(deed.account_id) ? deed.address : null,
+      }));
+      return toAnswer(shown, query);
     },
   );
 };

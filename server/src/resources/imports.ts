@@ -117,10 +117,11 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
     },
     async ({ params: { import: id }, caller }, reply) => {
       const preview = await getPreview(deps, caller, id);
-      const earlier = await findRun(deps, caller, id);
-      const isOver = earlier === undefined || ["FAILURE", "REVOKED"].includes(earlier.state);
       const order = { kind: "import", params: { preview: id } };
-      const run = isOver ? await orderTask(deps, caller, order) : earlier;
+      const run = await orderTask(deps, caller, order, async (transaction) => {
+        const earlier = await findRunOf(transaction, id);
+        return earlier && !["FAILURE", "REVOKED"].includes(earlier.state) ? earlier : undefined;
+      });
       return reply.code(202).header("Location", `/api/imports/${id}`).send(describe(preview, run));
     },
   );
@@ -141,7 +142,6 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
       const preview = await getPreview(deps, caller, id);
       const run = await findRun(deps, caller, id);
       for (const task of [run, preview]) if (task) await forget(deps, task);
-      for (const file of filesOf(preview)) await deleteFile(db, file);
       return { message: "Import deleted" };
     },
   );
@@ -156,16 +156,12 @@ async function getPreview(deps: TaskDeps, caller: Caller, id: string): Promise<T
 
 async function findRun(deps: TaskDeps, caller: Caller, id: string): Promise<Task | undefined> {
   const run = await findRunOf(deps.db, id);
-  return run === undefined ? undefined : await getOwnTask(deps, caller, run);
+  return run && (await getOwnTask(deps, caller, run.id));
 }
 
 async function forget({ db }: TaskDeps, { id }: Task): Promise<void> {
   await cancelTask(db, id);
   await deleteTask(db, id);
-}
-
-function filesOf({ params: given }: Task): readonly string[] {
-  return "files" in given && Array.isArray(given.files) ? given.files.map(String) : [];
 }
 
 function describe(preview: Task, run: Task | undefined): Import {

@@ -12,6 +12,7 @@ import {
   deleteTask,
   getTask,
   listTasks,
+  type FindSame,
   type Quota,
   type Task as StoredTask,
 } from "../store/tasks.ts";
@@ -138,6 +139,7 @@ export async function orderTask(
   deps: TaskDeps,
   caller: Caller,
   { kind: name, params: given }: Type.Static<typeof TaskOrder>,
+  findSame?: FindSame,
 ): Promise<StoredTask> {
   const kind = findKind(deps.kinds, name);
   const { userId, admin } = requirePerson(caller, kind.scope);
@@ -148,6 +150,7 @@ export async function orderTask(
     admin,
     keep_s: resultTtl_s,
     quotas: [{ of: owner, tasks: tasksPerUser, results_bytes: resultsMax_bytes }],
+    findSame,
   });
   return await getTask(deps.db, owner, id);
 }
@@ -158,6 +161,8 @@ export interface TaskOwner {
   readonly admin: boolean;
   readonly keep_s: number;
   readonly quotas: readonly Quota[];
+  /** Finds the task that stands for it, where it was asked for before. */
+  readonly findSame?: FindSame | undefined;
 }
 
 /**
@@ -170,7 +175,7 @@ export async function addTask(
   { db, bell, log }: Pick<TaskDeps, "db" | "bell" | "log">,
   kind: Kind,
   given: object,
-  { owner, admin, keep_s, quotas }: TaskOwner,
+  { owner, admin, keep_s, quotas, findSame }: TaskOwner,
 ): Promise<string> {
   if (!Value.Check(kind.params, given)) {
     const [error] = Value.Errors(kind.params, given);
@@ -179,7 +184,7 @@ export async function addTask(
   const asker = { userId: owner.accountId ?? undefined, admin };
   const prepared = await kind.prepare(given, asker);
   const task = { ...owner, kind: kind.name, params: prepared, asAdmin: admin, keep_s };
-  const created = await createTask(db, task, quotas);
+  const created = await createTask(db, task, quotas, findSame);
   await tryRing(bell, created, log);
   return created.id;
 }

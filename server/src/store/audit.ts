@@ -44,7 +44,10 @@ export interface AuditEntry {
   readonly details: object;
 }
 
-/** Writes a deed into the log, in the transaction that does it where there is one. */
+/** How much of one text, and of one list, the log keeps: nothing is ever taken out of it. */
+const most = { characters: 200, items: 100 } as const;
+
+/** Writes a deed into the log, long texts and lists cut, in the transaction that does it where there is one. */
 export async function recordDeed(
   db: Db,
   { at, actor, action, objectType, objectId, cellId, details }: Deed,
@@ -60,9 +63,17 @@ export async function recordDeed(
       object_type: objectType,
       object_id: objectId,
       cell_id: cellId ?? null,
-      details: JSON.stringify(details ?? {}),
+      details: JSON.stringify(details ?? {}, (_, value: unknown) => shorten(value)),
     })
     .execute();
+}
+
+function shorten(value: unknown): unknown {
+  if (typeof value === "string" && value.length > most.characters)
+    return `${value.slice(0, most.characters).toWellFormed()}…`;
+  if (Array.isArray(value) && value.length > most.items)
+    return [...value.slice(0, most.items), `… ${value.length - most.items} more`];
+  return value;
 }
 
 /** The newest deeds first, older than `before` where it is given; of all, or of one cell. */

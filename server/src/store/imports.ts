@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { chunk_bytes } from "./files.ts";
+import type { Task } from "./tasks.ts";
 
 /** A file that someone has sent to be imported. */
 export interface SentFile {
@@ -37,14 +38,16 @@ export async function measureSentFiles(db: Db, userId: string): Promise<number> 
 }
 
 /** The latest task that has imported, or will, what a preview has shown; undefined where there is none. */
-export async function findRunOf(db: Db, previewId: string): Promise<string | undefined> {
-  const row = await db
+export async function findRunOf(
+  db: Db,
+  previewId: string,
+): Promise<Pick<Task, "id" | "attempts" | "state"> | undefined> {
+  return await db
     .selectFrom("task")
-    .select("id")
+    .select(["id", "attempts", "state"])
     .where("kind", "=", "import")
     .where(sql<boolean>`params ->> 'preview' = ${previewId}`)
     .orderBy("number", "desc")
     .limit(1)
     .executeTakeFirst();
-  return row?.id;
 }

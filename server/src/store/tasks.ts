@@ -38,6 +38,9 @@ export interface NewTask extends Owner {
   readonly keep_s: number;
 }
 
+/** Finds a task that is there already. */
+export type FindSame = (db: Db) => Promise<Pick<Task, "id" | "attempts"> | undefined>;
+
 /** What may be had at once: tasks that wait or run, and bytes of results. */
 export interface Quota {
   /** Whose: one owner's, or that of all together who have no account. */
@@ -48,6 +51,8 @@ export interface Quota {
 
 /** What one look at what goes on reads at most. */
 const mostCurrent = 1000;
+/** What a task among others says of itself at most: its parameters, and its result. */
+const mostListed_bytes = 8192;
 
 const tooManyTasks = defineError(
   "too_many_requests",
@@ -64,16 +69,21 @@ const taskNotFound = defineError("not_found", "task_not_found", "There is no suc
 /**
  * Adds a task, where all quotas leave room for it.
  *
+ * @param findSame finds the one that is there already, and stands for it; two that are asked for at the same moment
+ * find each other
  * @throws KnownError (429) where one of them is used up
  */
 export async function createTask(
   db: Db,
   task: NewTask,
   quotas: readonly Quota[],
+  findSame: FindSame = async () => undefined,
 ): Promise<Pick<Task, "id" | "attempts">> {
   return await db.transaction().execute(async (transaction) => {
     // Two that are asked for at the same moment count each other.
     await sql`select pg_advisory_xact_lock(hashtext('task quota'))`.execute(transaction);
+    const same = await findSame(transaction);
+    if (same) return same;
     let max_bytes = Infinity;
     for (const quota of quotas)
       max_bytes = Math.min(max_bytes, await checkQuota(transaction, quota));
@@ -103,14 +113,17 @@ export async function getTask(db: Db, owner: Owner | "strangers", id: string): P
   return task;
 }
 
-/** One's own tasks, the newest first, older than `before` where it is given. */
+/**
+ * One's own tasks, the newest first, older than `before` where it is given. Long parameters and results are left out, as
+ * they are of the current ones below: an import's report may be of a thousand sensors.
+ */
 export async function listTasks(
   db: Db,
   owner: Owner,
   { state, kind }: { readonly state?: TaskState | undefined; readonly kind?: string | undefined },
   { before, limit }: { readonly before?: number | undefined; readonly limit: number },
 ): Promise<Task[]> {
-  let query = select(db)
+  let query = selectShort(db)
     .where(belongsTo("task", owner))
     .orderBy("task.number", "desc")
     .limit(limit);
@@ -130,7 +143,7 @@ export async function listCurrentTasks(
   accountIds: readonly string[],
   within_s: number,
 ): Promise<(Task & { readonly account_id: string | null })[]> {
-  return await select(db)
+  return await selectShort(db)
     .select("task.account_id")
     .where(sql<boolean>`task.account_id = any(${accountIds}::uuid[])`)
     .where(
@@ -156,12 +169,27 @@ export async function cancelTask(db: Db, id: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Forgets a task that is over, and its result. @returns whether it was one */
+/**
+ * Forgets a task that is over, and its result; with the preview of an import the files that were sent for it, unless
+ * another preview is of them too.
+ *
+ * @returns whether it was one
+ */
 export async function deleteTask(db: Db, id: string): Promise<boolean> {
   const { rows } = await sql`
     with over as (
-      delete from task where id = ${id} and state not in ('PENDING', 'STARTED') returning id
-    ), ${withoutFiles("over")}
+      delete from task where id = ${id} and state not in ('PENDING', 'STARTED')
+      returning id, kind, params, account_id
+    ), ${withoutFiles("over")}, sent as (
+      update file set expires_at = now() from over
+      where over.kind = 'import-preview' and over.params -> 'files' ? file.id::text
+        and file.account_id = over.account_id and file.task_id is null and file.expires_at > now()
+        and not exists (
+          select from task as other
+          where other.kind = over.kind and other.account_id = over.account_id and other.id <> over.id
+            and other.params -> 'files' ? file.id::text
+        )
+    )
     select from over`.execute(db);
   return rows.length > 0;
 }
@@ -195,6 +223,26 @@ export function withoutFiles(tasks: "over" | "begun" | "back"): RawBuilder<unkno
 }
 
 function select(db: Db) {
+  return selectFrame(db).select(["task.params", "task.result"]);
+}
+
+function selectShort(db: Db) {
+  return selectFrame(db).select([
+    ifShort("params", sql`'{}'::jsonb`)
+      .$castTo<object>()
+      .as("params"),
+    ifShort("result", sql`null`)
+      .$castTo<object | null>()
+      .as("result"),
+  ]);
+}
+
+function ifShort(column: "params" | "result", otherwise: RawBuilder<unknown>) {
+  const whole = sql.ref(`task.${column}`);
+  return sql`case when octet_length(${whole}::text) <= ${mostListed_bytes} then ${whole} else ${otherwise} end`;
+}
+
+function selectFrame(db: Db) {
   return db
     .selectFrom("task")
     .leftJoin("file", (join) =>
@@ -204,11 +252,9 @@ function select(db: Db) {
       "task.id",
       "task.number",
       "task.kind",
-      "task.params",
       "task.state",
       "task.progress",
       "task.doing",
-      "task.result",
       "task.attempts",
       "task.error_code",
       "task.error",

@@ -51,6 +51,29 @@ describe("GET /api/cell/{id}/audit", () => {
     });
   });
 
+  it("tells from where those did it who may change the cell, and of no others", async () => {
+    const { id, owner, editor, viewer } = await newTeam(api, "public");
+    const url = `/api/cell/${id}`;
+    await as(api, editor).put(url, { location: "x" });
+    await as(api, viewer).delete(`${url}/users/${viewer.id}`);
+    const answer = (await as(api, owner).get(`${url}/audit`)).json<{
+      entries: { action: string; address: string | null }[];
+    }>();
+    expect(answer.entries.map(({ action, address }) => [action, address])).toEqual([
+      ["unshare", null],
+      ["update", "127.0.0.1"],
+    ]);
+  });
+
+  it("keeps the beginnings of long texts", async () => {
+    const { id, owner } = await newTeam(api, "public");
+    const location = "é".repeat(300);
+    await as(api, owner).put(`/api/cell/${id}`, { location });
+    const { entries } = (await as(api, owner).get(`/api/cell/${id}/audit`)).json<Page>();
+    expect(entries[0]!.details).toEqual({ location: `${"é".repeat(200)}…` });
+    expect((await api.get(`/api/cell/${id}`)).json()).toMatchObject({ location });
+  });
+
   it("says which key was used, and not what it is", async () => {
     const { id, owner } = await newTeam(api, "public");
     const key = await newKey(api, owner, ["manage", "read"]);

@@ -93,8 +93,42 @@ describe("/api/imports", () => {
     const gone = await rowsAdded(api.db, async () => {
       expect((await call(ada, "DELETE", `/api/imports/${id}`)).statusCode).toBe(200);
     });
-    expect([gone, await countFiles(api.db)]).toEqual([{}, before]);
+    expect(gone).toEqual({});
+    await untilCounted(before);
     expect((await call(ada, "GET", `/api/imports/${id}`)).statusCode).toBe(404);
+  });
+
+  it("is gone with the task of its preview; files go with the last preview of them", async () => {
+    const ada = await newUser(api);
+    const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
+    const before = await countFiles(api.db);
+    const { id, preview } = (await send(ada, files)).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    const { params } = preview;
+    const again = await call(ada, "POST", "/api/tasks", { kind: "import-preview", params });
+    const { id: second } = again.json<{ id: string }>();
+    await until(ada, second, "preview", "SUCCESS");
+    expect((await call(ada, "DELETE", `/api/tasks/${id}`)).statusCode).toBe(200);
+    expect((await call(ada, "POST", `/api/imports/${second}/run`)).statusCode).toBe(202);
+    await until(ada, second, "run", "SUCCESS");
+    expect((await call(ada, "DELETE", `/api/tasks/${second}`)).statusCode).toBe(200);
+    await untilCounted(before);
+  });
+
+  it("runs once, also when it is told to twice at the same moment", async () => {
+    const ada = await newUser(api);
+    const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1, 2, 3]) };
+    const { id } = (await send(ada, files)).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    const told = [1, 2, 3].map(() => call(ada, "POST", `/api/imports/${id}/run`));
+    const answers = await Promise.all(told);
+    const runs = answers.map((answer) => answer.json<Import>().run?.id);
+    expect([new Set(runs).size, answers.map(({ statusCode }) => statusCode)]).toEqual([
+      1,
+      [202, 202, 202],
+    ]);
+    const { report } = await until(ada, id, "run", "SUCCESS");
+    expect(report).toMatchObject({ readings: { new: 3, repeated: 0 } });
   });
 
   it("reads any table by a mapping", async () => {
@@ -227,6 +261,12 @@ describe("/api/imports", () => {
     expect(await countFiles(api.db)).toEqual(before);
   });
 });
+
+/** Waits until there are so many files: what isn't kept goes soon. */
+async function untilCounted(files: Awaited<ReturnType<typeof countFiles>>): Promise<void> {
+  const options = { timeout: 25_000, interval: 50 };
+  await expect.poll(async () => await countFiles(api.db), options).toEqual(files);
+}
 
 let cells = 0;
 

@@ -181,6 +181,21 @@ describe("the list of tasks", () => {
   });
 });
 
+describe("a task with a long result, or long parameters", () => {
+  it("shows them by itself, and not in the list", async () => {
+    const ada = await newUser(api);
+    const { id } = await order(ada, { to: 2, even: true });
+    const short = await untilState(ada, id, "SUCCESS");
+    const long = { text: "x".repeat(10_000) };
+    const listed = async () =>
+      (await as(api, ada).get("/api/tasks")).json<{ tasks: Shown[] }>().tasks[0]!;
+    expect(await listed()).toEqual(short);
+    await sql`update task set params = ${long}, result = ${long} where id = ${id}`.execute(api.db);
+    expect(await look(ada, id)).toMatchObject({ params: long, result: long });
+    expect(await listed()).toEqual({ ...short, params: {}, result: null });
+  });
+});
+
 describe("DELETE", () => {
   it("cancels a task that waits or runs within two seconds, and nothing half-made stays", async () => {
     const ada = await newUser(api);
