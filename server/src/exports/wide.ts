@@ -1,7 +1,7 @@
 import { formatWideColumn } from "@ents-backend/schemas/export-columns";
 import type { Rows } from "../timeseries/rows.ts";
 import { encodeLines, numberField, textField, toLine } from "./csv.ts";
-import { instantWriter } from "./instant.ts";
+import { instantWriter } from "../lib/instant.ts";
 import type { ExportSensor } from "./request.ts";
 import type { Table } from "./table.ts";
 import type { ExportWork } from "./work.ts";

@@ -1,9 +1,11 @@
+import { instantWriter } from "./instant.ts";
+
 const days = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
 const rfc1123 = new RegExp(
   `^${days}, (\\d{1,2}) [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} (?:GMT|UTC|\\+0000)$`,
 );
 const iso8601 =
-  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
 const unix = /^\d{1,12}(?:\.\d{1,9})?$/;
 /** The last second of the year 9999, Unix seconds. */
 export const endOfTime = 253_402_300_799;
@@ -23,9 +25,9 @@ export function parseTime(text: string): number | undefined {
   return parseRfc1123(trimmed) ?? parseIso(trimmed);
 }
 
-/** `2023-07-08T20:00:00.000Z`. Source: ISO 8601. */
+/** `2023-07-08T20:00:00.000Z`, with microseconds where there are any. Source: ISO 8601. */
 export function formatIso(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
+  return instantWriter()(Math.round(seconds * 1e6));
 }
 
 /** `2023-07-08T20:00:00`, UTC without saying so: as the oldest clients expect some times. */
@@ -43,9 +45,11 @@ function parseIso(text: string): number | undefined {
   // A plus sign that nobody escaped arrives in a query as a space.
   const match = iso8601.exec(text.replace(/([T ]\S+) (\d{2}:?\d{2})$/, "$1+$2"));
   if (!match) return undefined;
-  const [, date = "", time = "00:00:00", zone = "Z"] = match;
+  const [, date = "", time = "00:00:00", fraction = "", zone = "Z"] = match;
   if (!isDay(date, date.slice(-2))) return undefined;
-  return inRange(Date.parse(`${date}T${time}${zone}`) / 1000);
+  // JavaScript would leave out what is less than a millisecond.
+  const whole = time.slice(0, time.length - fraction.length);
+  return inRange(Date.parse(`${date}T${whole}${zone}`) / 1000 + Number(`0${fraction}`));
 }
 
 /** Whether a date has the day of the month that it says: JavaScript reads 30 February as 2 March. */

@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
+import { readDirectoryVersion } from "../store/directory.ts";
 import { measure, type Measured } from "../timeseries/measure.ts";
+import { hour_s, type Range } from "../timeseries/resample.ts";
 import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
 import { fitAtOnce, readSeries, type Series } from "../timeseries/series.ts";
 import { fill, joinTexts, sendJson, slot, toFrames, toStream, writeTable } from "./columnar.ts";
@@ -83,10 +85,18 @@ export const readings: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async 
     const sought = await findSought(deps, caller, query);
     const range = toRange(["start", query.start], ["end", query.end], deps.clock());
     const asked = toQuery(query, range, "unix");
+    const version = await readDirectoryVersion(deps.reads);
     const measured = await measure(deps.reads, idsOf(sought), range);
     const resolved = await resolveMeasured(deps.reads, measured, asked);
 
-    const tag = weakTag([sought, query.tz, seen(resolved), countReadings(measured)]);
+    const tag = weakTag([
+      version,
+      sought,
+      query.tz,
+      seen(resolved),
+      hoursOf(range),
+      countReadings(measured),
+    ]);
     reply.headers({ ETag: tag, "Cache-Control": "private, no-cache", Vary: dependsOn });
     if (hasTag(headers["if-none-match"], tag)) return reply.code(304).send();
 
@@ -106,6 +116,11 @@ function idsOf(sought: readonly Sought[]): number[] {
 /** What of a resolved query makes the answer another one. */
 function seen({ range, resample, envelope, timestamps }: Resolved): unknown[] {
   return [range, resample, envelope, timestamps];
+}
+
+/** Which hours are counted: a span that slides leaves some behind, as others come. */
+function hoursOf({ start, end }: Range): number[] {
+  return [start, end].map((at) => Math.floor(at / hour_s));
 }
 
 /** A number that grows with every reading in the hours that the query touches. */

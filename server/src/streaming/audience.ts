@@ -132,14 +132,11 @@ export class Audience {
   async #goOn(end: Place): Promise<Place> {
     const { db } = this.#deps;
     try {
-      const news = await findNews(db, end);
-      if (!news.hasNews) {
-        this.#followings.pass(end, news.end);
-        return (this.#end = news.end);
-      }
+      const newEnd = await findNews(db, end);
+      if (!newEnd) return end;
       this.#due_ms = 0;
       const cellIds = this.#followings.joinedCells();
-      if (cellIds.length === 0) return (this.#end = news.end);
+      if (cellIds.length === 0) return (this.#end = newEnd);
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
       // Beforehand: who comes meanwhile isn't told of this, and those who are told of it go on behind it.
       this.#end = part.next;

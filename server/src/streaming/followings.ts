@@ -97,12 +97,6 @@ export class Followings {
     }
   }
 
-  /** Nothing was stored between two places: who waits at one is at the other as well. */
-  pass(from: Place, to: Place): void {
-    for (const following of this.#all.values())
-      if (following.behind && comparePlaces(following.behind, from) === 0) following.behind = to;
-  }
-
   /** All of them are at another place from now on. */
   moveAll(to: Place): void {
     for (const following of this.#all.values()) {

@@ -64,26 +64,32 @@ const most = { rows: 500, keys: 20_000 } as const;
 /** The oldest transaction that is under way: all before it are over, and their rows are seen by whoever asks now. */
 const safeEnd = sql`pg_snapshot_xmin(pg_current_snapshot())`;
 
-/** The end of the log: nothing that is not yet behind it comes before it. */
+/** The last row that is before that, as [xid, id]; null where there is none. */
+const lastRow = sql`(
+  select array[xid::text::bigint, id] from arrival where xid < ${safeEnd} order by xid desc, id desc limit 1
+)`;
+
+/**
+ * The end of the log: nothing that is not yet behind it comes before it. It is behind a row, which is on the disk, and
+ * not at a transaction, whose number is given again after a crash.
+ */
 export async function findLogEnd(db: Db): Promise<Place> {
-  const { rows } = await sql<Pick<Place, "log" | "xid">>`
-    select log, ${safeEnd}::text::bigint as xid from arrival_log`.execute(db);
-  return { ...rows[0]!, id: 0, nth: 0 };
+  const { rows } = await sql<{ log: number; last: RowPlace | null; forgotten: RowPlace }>`
+    select log, ${lastRow} as last, array[forgotten_xid::text::bigint, forgotten_id] as forgotten
+    from arrival_log`.execute(db);
+  const { log, last, forgotten } = rows[0]!;
+  if (last) return behind(log, last);
+  const [xid, id] = forgotten;
+  return { log, xid, id, nth: 0 };
 }
 
-/** Whether there is something behind a place, and where the log ends. @throws KnownError as listArrivals does */
-export async function findNews(
-  db: Db,
-  after: Place,
-): Promise<{ readonly hasNews: boolean; readonly end: Place }> {
-  const { rows } = await sql<Head & { hasNews: boolean }>`
-    with head as (${head(after)})
-    select *, exists (
-      select from arrival where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${safeEnd}
-    ) as "hasNews"
-    from head`.execute(db);
-  const { log, horizon, hasNews } = check(rows[0]!);
-  return { hasNews, end: { log, xid: Math.max(horizon, after.xid), id: 0, nth: 0 } };
+/** The end of the log, where something is behind a place; else undefined. @throws KnownError as listArrivals does */
+export async function findNews(db: Db, after: Place): Promise<Place | undefined> {
+  const { rows } = await sql<Head & { last: RowPlace | null }>`
+    with head as (${head(after)}) select *, ${lastRow} as last from head`.execute(db);
+  const { log, last } = check(rows[0]!);
+  const end = last && behind(log, last);
+  return end && comparePlaces(end, after) > 0 ? end : undefined;
 }
 
 /**
@@ -149,25 +155,27 @@ export async function listArrivals(
       measurement, unit, ts, value, extract(epoch from received_at)::float8 as "receivedAt", logger_id as "loggerId"
     from head left join found on true
     order by found.xid, found.id, nth, at`.execute(db);
-  const { log, horizon, isLast, last } = check(rows[0]!);
+  const { log, isLast, last } = check(rows[0]!);
   const found = rows.flatMap((row) => (isFound(row) ? [toReading(row, log)] : []));
   if (found.length > limit) {
     const readings = withoutLastMessage(found);
     return { readings, next: readings.at(-1)!.place, isWhole: false };
   }
-  const end = upTo ?? { log, xid: Math.max(horizon, after.xid), id: 0, nth: 0 };
-  return { readings: found, next: isLast ? end : behind(log, last!), isWhole: isLast };
+  const end = last ? behind(log, last) : after;
+  return { readings: found, next: isLast && upTo ? upTo : end, isWhole: isLast };
 }
+
+/** Which row of the log. */
+type RowPlace = readonly [xid: number, id: number];
 
 interface Head {
   readonly log: number;
-  readonly horizon: number;
   readonly isKnown: boolean;
 }
 
 interface Step {
   readonly isLast: boolean;
-  readonly last: [xid: number, id: number] | null;
+  readonly last: RowPlace | null;
 }
 
 interface Found extends Omit<ArrivedReading, "place" | "inMessage" | "hasFraction"> {
@@ -180,7 +188,7 @@ interface Found extends Omit<ArrivedReading, "place" | "inMessage" | "hasFractio
 /** What is known of the log as a whole, and whether it reaches back to a place. */
 function head({ log, xid, id }: Place) {
   return sql`
-    select log, ${safeEnd}::text::bigint as horizon,
+    select log,
       log = ${log} and (forgotten_xid, forgotten_id) <= (${xid}::text::xid8, ${id}::bigint)
         and ${xid}::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) as "isKnown"
     from arrival_log`;
@@ -220,7 +228,7 @@ function withoutLastMessage(readings: readonly ArrivedReading[]): readonly Arriv
   return others.length > 0 ? others : readings;
 }
 
-function behind(log: number, [xid, id]: readonly [number, number]): Place {
+function behind(log: number, [xid, id]: RowPlace): Place {
   return { log, xid, id: id + 1, nth: 0 };
 }
 

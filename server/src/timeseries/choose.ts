@@ -13,16 +13,17 @@ export interface Choice {
   /** The zone of days and longer buckets. */
   readonly tz: string;
   readonly measured: readonly Pick<Measured, "readings">[];
+  /** How many instants an answer has that thins out nothing. */
+  readonly instants: number;
 }
 
 /**
- * Chooses the finest buckets that are few enough: every reading as it is, where no sensor has too many; else the
+ * Chooses the finest buckets that are few enough: every reading as it is, where these are not too many; else the
  * narrowest of the ladder, but none under an hour where too many readings would have to be gone through.
  */
-export function chooseResample({ range, points, tz, measured }: Choice): Resample {
-  const counts = measured.map(({ readings }) => readings);
-  if (counts.every((count) => count <= points)) return "none";
-  const total = counts.reduce((sum, count) => sum + count, 0);
+export function chooseResample({ range, points, tz, measured, instants }: Choice): Resample {
+  if (instants <= points) return "none";
+  const total = measured.reduce((sum, { readings }) => sum + readings, 0);
   const fits = (resample: Resample): boolean =>
     (total <= mostRead || isOfHours(toBuckets(resample))) &&
     countBuckets(resample, range, tz) <= points;

@@ -44,11 +44,14 @@ export type TimestampFormat = (typeof timestampFormats)[number];
 const patterns = {
   rfc1123: '"\\""Dy, DD Mon YYYY HH24:MI:SS "GMT\\""',
   iso: '"\\""YYYY-MM-DD"T"HH24:MI:SS.MS"Z\\""',
+  isoWithMicroseconds: '"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""',
 } as const;
 
 /** An instant as it stands in JSON. */
 export function writeInstant(at: RawBuilder<unknown>, format: TimestampFormat): RawBuilder<string> {
   // Not "extract", which goes by way of decimals.
   if (format === "unix") return sql`date_part('epoch', ${at})::text`;
-  return sql`to_char(${at} at time zone 'UTC', ${patterns[format]})`;
+  if (format === "rfc1123") return sql`to_char(${at} at time zone 'UTC', ${patterns.rfc1123})`;
+  return sql`to_char(${at} at time zone 'UTC', case when date_trunc('milliseconds', ${at}) = ${at}
+    then ${patterns.iso} else ${patterns.isoWithMicroseconds} end)`;
 }

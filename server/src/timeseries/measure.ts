@@ -45,6 +45,15 @@ export async function measure(
   return rows;
 }
 
+/** How many instants of a range there are at which some sensors have readings: it goes through all of these. */
+export async function countInstants(db: Db, ids: readonly number[], range: Range): Promise<number> {
+  const { rows } = await sql<{ instants: number }>`
+    select count(distinct ts)::int as instants from reading
+    where sensor_id = any(${ids}::int[])
+      and ts between to_timestamp(${range.start}) and to_timestamp(${range.end})`.execute(db);
+  return rows[0]!.instants;
+}
+
 /** The part of a range where any of the sensors has readings; empty when none has. */
 export function clip(range: Range, measured: readonly Measured[]): Range {
   const firsts = measured.map(({ first }) => first).filter((first) => first !== null);

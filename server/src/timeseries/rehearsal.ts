@@ -47,13 +47,16 @@ export class Rehearsal {
     const parts = await this.#partsOf(readings);
     const { rows } = await sql<Written>`
       with input as (
-        select part, sensor_id, to_timestamp(ts) as ts, value,
+        select part, sensor_id, ts, value,
           row_number() over same as nth, first_value(value) over same as first_value
-        from unnest(${int4s(parts, ({ number }) => number)}::int[],
-          ${int4s(parts, ({ sensorId }) => sensorId)}::int[],
-          ${float8s(readings, ({ ts }) => ts)}::float8[],
-          ${float8s(readings, ({ value }) => value)}::float8[])
-          with ordinality as input (part, sensor_id, ts, value, at)
+        from (
+          select part, sensor_id, to_timestamp(seconds) as ts, value, at
+          from unnest(${int4s(parts, ({ number }) => number)}::int[],
+            ${int4s(parts, ({ sensorId }) => sensorId)}::int[],
+            ${float8s(readings, ({ ts }) => ts)}::float8[],
+            ${float8s(readings, ({ value }) => value)}::float8[])
+            with ordinality as sent (part, sensor_id, seconds, value, at)
+        ) as sent
         window same as (partition by part, ts order by at)
       ), compared as (
         select input.part, input.ts, input.value,

@@ -1,7 +1,7 @@
 import type { Db } from "../db/connect.ts";
 import { chooseResample } from "./choose.ts";
 import type { TimestampFormat } from "./columns.ts";
-import { clip, isEmpty, measure, type Measured } from "./measure.ts";
+import { clip, countInstants, isEmpty, measure, type Measured } from "./measure.ts";
 import { toBuckets, type Buckets, type Range, type Resample } from "./resample.ts";
 import { listStarts } from "./zone.ts";
 
@@ -29,26 +29,51 @@ export interface Resolved {
   readonly timestamps: TimestampFormat;
 }
 
-/** Resolves a query on some sensors; they are measured where the answer depends on what there is. */
+/** Resolves a query on sensors side by side; they are measured where the answer depends on what there is. */
 export async function resolve(db: Db, ids: readonly number[], query: Query): Promise<Resolved> {
   const depends =
     query.resample === "auto" ||
     (query.tz !== "UTC" && toBuckets(query.resample).kind === "calendar");
   if (!depends) return await resolveMeasured(db, undefined, query);
-  return await resolveMeasured(db, await measure(db, ids, query.range), query);
+  const measured = await measure(db, ids, query.range);
+  if (query.resample !== "auto") return await resolveMeasured(db, measured, query);
+  const instants = await countTogether(db, ids, measured, query);
+  return await resolveMeasured(db, measured, query, instants);
 }
 
-/** Resolves a query on sensors that were measured: its range ends where their readings do. */
+/** How many instants sensors have together, as far as it matters whether these are more than the query's points. */
+async function countTogether(
+  db: Db,
+  ids: readonly number[],
+  measured: readonly Measured[],
+  { range, points }: Query,
+): Promise<number> {
+  const most = mostOf(measured);
+  const sum = measured.reduce((total, { readings }) => total + readings, 0);
+  const isClear = most > points || sum <= points;
+  return isClear ? most : await countInstants(db, ids, clip(range, measured));
+}
+
+function mostOf(measured: readonly Measured[]): number {
+  return Math.max(0, ...measured.map(({ readings }) => readings));
+}
+
+/**
+ * Resolves a query on sensors that were measured: its range ends where their readings do.
+ *
+ * @param instants how many an answer has that thins out nothing; undefined: each sensor has an answer of its own
+ */
 export async function resolveMeasured(
   db: Db,
   measured: readonly Measured[] | undefined,
   query: Query,
+  instants = mostOf(measured ?? []),
 ): Promise<Resolved> {
   const { tz, points } = query;
   const range = measured ? clip(query.range, measured) : query.range;
   const resample =
     query.resample === "auto"
-      ? chooseResample({ range, points, tz, measured: measured ?? [] })
+      ? chooseResample({ range, points, tz, measured: measured ?? [], instants })
       : query.resample;
   const buckets = toBuckets(resample);
   const isZones = buckets.kind === "calendar" && tz !== "UTC" && !isEmpty(range);

@@ -39,7 +39,8 @@ export async function checkRollup(db: Db, sensorId: number, unit: RollupUnit): P
 }
 
 /**
- * Makes the differing buckets of a sensor's rollup anew, beside uploads and without a lock that they would wait for.
+ * Makes the differing buckets of a sensor's rollup anew, beside uploads and without a lock that they would wait for. A
+ * rollup that is right is only looked at: a transaction that writes holds up who listens, for as long as it takes.
  *
  * It is exact all the same: rollups change by folding alone, which waits; and of one moment, with nothing left to fold,
  * they must be what the readings of that moment come to. What is stored meanwhile is folded later.
@@ -47,6 +48,8 @@ export async function checkRollup(db: Db, sensorId: number, unit: RollupUnit): P
  * @returns how many buckets were made anew
  */
 export async function rebuildRollup(db: Db, sensorId: number, unit: RollupUnit): Promise<number> {
+  const { differing } = await checkRollup(db, sensorId, unit);
+  if (differing === 0) return 0;
   return await retryCollisions(() =>
     db
       .transaction()
@@ -55,7 +58,13 @@ export async function rebuildRollup(db: Db, sensorId: number, unit: RollupUnit):
         // The moment is that of the first statement after this one, which asks for nothing but the lock.
         await sql`lock table rollup_delta in share update exclusive mode`.execute(transaction);
         await foldRollups(transaction);
-        return await mend(transaction, sensorId, unit);
+        const mended = await mend(transaction, sensorId, unit);
+        // Who has kept answers as of the directory's version is not to take them for what they are now.
+        if (mended > 0)
+          await sql`update directory set version = floor(random() * 2 ^ 53)::bigint`.execute(
+            transaction,
+          );
+        return mended;
       }),
   );
 }

@@ -42,6 +42,20 @@ describe("resample=auto", () => {
     expect(answer.timestamp).toHaveLength(length);
   });
 
+  it("counts the instants of all columns together", async () => {
+    const two = await newCell(api);
+    await store(api, two, v, ramp(start, 2, 700));
+    await store(api, two, powerStreams.i, ramp(start + 1, 2, 700));
+    const span = "startTime=0&endTime=2100-01-01";
+    for (const [points, resample, length] of [
+      [1400, "none", 1400],
+      [1399, "2 seconds", 700],
+    ] as const) {
+      const answer = await read(`power/${two}?`, `${span}&points=${points}`);
+      expect([answer.resample, answer.timestamp.length]).toEqual([resample, length]);
+    }
+  });
+
   it("says what it chose wherever it is asked, and nothing says it unasked", async () => {
     const span = `startTime=0&points=21`;
     const sensor = `cellId=${cell}&name=${v.name}&measurement=${v.measurement}`;
@@ -93,7 +107,13 @@ describe("chooseResample", () => {
     fc.assert(
       fc.property(choice, ({ from, length, points, readings, tz }) => {
         const range = { start: from, end: from + length };
-        const resample = chooseResample({ range, points, tz, measured: [{ readings }] });
+        const resample = chooseResample({
+          range,
+          points,
+          tz,
+          measured: [{ readings }],
+          instants: readings,
+        });
         const isRaw = resample === "none";
         expect(isRaw).toBe(readings <= points);
         if (isRaw) return;

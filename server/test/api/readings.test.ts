@@ -2,6 +2,8 @@ import { powerStreams } from "@ents-backend/schemas/measurement";
 import { sensorType } from "@ents-backend/schemas/sensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { updateCell } from "../../src/store/cells.ts";
+import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
+import { rebuildRollup } from "../../src/timeseries/rollup.ts";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { ramp, store } from "../support/series.ts";
@@ -227,6 +229,46 @@ describe("the tag of an answer", () => {
     await store(api, other, own, [[start + 6, 9]]);
     const changed = await get(query(), tag);
     expect([changed.statusCode, changed.json<Answer>().series[0]!.value]).toEqual([200, [8]]);
+  });
+
+  it("is another one once a span that slides has lost what a late reading brings it", async () => {
+    const cells = String(await newCell(api));
+    const storeAt = async (ts: number) => await store(api, Number(cells), own, [[ts, 1]]);
+    for (const hour of [0.25, 120, 600]) await storeAt(start + hour * 3600);
+    const sliding = (hour: number) => ({
+      cells,
+      start: String(start + hour * 3600),
+      end: String(start + 700 * 3600),
+      resample: "none",
+    });
+    const { headers } = await get(sliding(0.5));
+    const tag = { "if-none-match": String(headers.etag) };
+    expect((await get(sliding(0.75), tag)).statusCode).toBe(304);
+    await storeAt(start + 240 * 3600);
+    const answer = await get(sliding(1.1), tag);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json<Answer>().series[0]!.value).toEqual([1, 1, 1]);
+  });
+
+  it("is another one once rollups were made anew", async () => {
+    const cellId = await newCell(api);
+    await store(api, cellId, own, ramp(start, 60, 10));
+    await foldRollups(api.db);
+    const { id } = await api.db
+      .updateTable("rollup_hour")
+      .from("sensor")
+      .set({ sum: 0 })
+      .whereRef("sensor.id", "=", "sensor_id")
+      .where("cell_id", "=", cellId)
+      .returning("sensor.id")
+      .executeTakeFirstOrThrow();
+    const hours = { ...query(), cells: String(cellId), resample: "hour" };
+    const { headers } = await get(hours);
+    const tag = { "if-none-match": String(headers.etag) };
+    expect((await get(hours, tag)).statusCode).toBe(304);
+    await rebuildRollup(api.db, id, "hour");
+    const mended = await get(hours, tag);
+    expect([mended.statusCode, mended.json<Answer>().series[0]!.value]).toEqual([200, [4.5]]);
   });
 
   it("is another one for another query, and for who sees other cells", async () => {

@@ -1,6 +1,8 @@
+import { powerStreams } from "@ents-backend/schemas/measurement";
 import { beforeAll, describe, expect, it } from "vitest";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
+import { store } from "../support/series.ts";
 
 const api = useApi();
 
@@ -230,6 +232,16 @@ describe("timestamps", () => {
     const startTime = "2023-07-08T20:00:00Z";
     const { timestamp } = await read(cellId, { startTime, endTime: startTime, ...query });
     expect(timestamp).toEqual([formatted]);
+  });
+
+  it("are exact to the microsecond, also when they are given back", async () => {
+    const iso = "2024-01-01T00:00:00.123456Z";
+    const at = seconds("2024-01-01T00:00:00Z") + 0.123456;
+    const series = [[at, 1]] as const;
+    const cell = await newCell(api);
+    await store(api, cell, powerStreams.v, series);
+    const query = { startTime: iso, endTime: iso, resample: "none", timestamps: "iso" };
+    expect(await read(cell, query)).toMatchObject({ timestamp: [iso], v: [1] });
   });
 
   it("answers 400 for another form", async () => {

@@ -6,7 +6,7 @@ import { parse } from "csv-parse/sync";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeLines, numberField, textField, toLine } from "../../src/exports/csv.ts";
-import { instantWriter } from "../../src/exports/instant.ts";
+import { instantWriter } from "../../src/lib/instant.ts";
 import { guardFormula, unguardFormula } from "../../src/lib/formula.ts";
 
 const nasty = fc.string({

@@ -19,7 +19,9 @@ describe("parseTime", () => {
     ["2023-07-08 20:00:00", 1_688_846_400],
     ["2023-07-08T20:00", 1_688_846_400],
     ["2023-07-08T20:00:00.250Z", 1_688_846_400.25],
-    ["2023-07-08T20:00:00.250999999Z", 1_688_846_400.25],
+    ["2023-07-08T20:00:00.250999999Z", 1_688_846_400.250999999],
+    ["2023-07-08T20:00:00.123456Z", 1_688_846_400.123456],
+    ["2023-07-08T22:00:00.5+02:00", 1_688_846_400.5],
     ["2023-07-08", 1_688_774_400],
     ["2023-07-08T22:00:00+02:00", 1_688_846_400],
     ["2023-07-08T22:00:00+0200", 1_688_846_400],
@@ -77,6 +79,16 @@ describe("parseTime", () => {
       fc.property(fc.integer({ min: 0, max: 253_402_300_799 }), (seconds) => {
         const forms = [toRfc1123, formatIso, formatNaive, String];
         expect(forms.map((format) => parseTime(format(seconds)))).toEqual(forms.map(() => seconds));
+      }),
+    );
+  });
+
+  it("reads what is formatted, to the microsecond", () => {
+    const micros = fc.integer({ min: 0, max: 4_000_000_000_000_000 });
+    fc.assert(
+      fc.property(micros, (at_us) => {
+        const read = parseTime(formatIso(at_us / 1e6));
+        expect(Math.round(read! * 1e6)).toBe(at_us);
       }),
     );
   });

@@ -7,6 +7,12 @@ import { waitUntil } from "./listen.ts";
 export async function findSettledEnd(db: Db): Promise<Place> {
   const { rows } = await sql<{ xid: number }>`
     select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid`.execute(db);
-  await waitUntil(async () => (await findLogEnd(db)).xid >= rows[0]!.xid);
+  await waitUntil(async () => {
+    const { rows: now } = await sql<{ isSettled: boolean }>`
+      select pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= ${rows[0]!.xid} as "isSettled"`.execute(
+      db,
+    );
+    return now[0]!.isSettled;
+  });
   return await findLogEnd(db);
 }

@@ -243,6 +243,26 @@ describe("the log of what was stored", () => {
     expect(await db.selectFrom("reading").select("ts").execute()).not.toEqual([]);
   });
 
+  it("ends behind what was stored last, and not at a transaction that stored nothing", async () => {
+    const { db } = database;
+    const cellId = await newCell(database);
+    await writeReadings(db, [reading(cellId, 1)]);
+    const end = await findSettledEnd(db);
+    const { rows } = await sql<{ xid: number; id: number }>`
+      select xid::text::bigint as xid, id from arrival order by xid desc, id desc limit 1`.execute(
+      db,
+    );
+    expect(end).toMatchObject({ xid: rows[0]!.xid, id: rows[0]!.id + 1 });
+    await sql`select pg_current_xact_id()`.execute(db);
+    expect(await findSettledEnd(db)).toEqual(end);
+    expect(await listArrivals(db, { after: end, cellIds: [cellId], limit: 1 })).toEqual({
+      readings: [],
+      next: end,
+      isWhole: true,
+    });
+    expect(await findNews(db, end)).toBeUndefined();
+  });
+
   it("is another one in another database", async () => {
     const end = await findLogEnd(database.db);
     const { xid } = end;

@@ -127,6 +127,19 @@ describe("an import of files", () => {
     expect(report.wrong.at(-1)).toMatchObject({ file: "b.csv", line: 6 });
   });
 
+  it("takes two times within one microsecond for one, as its preview does", async () => {
+    const cellId = await makeCell();
+    const mapping = parseMapping({
+      time: { column: "t" },
+      values: [{ column: "T", sensor: "BME280_TEMP" }],
+    });
+    const rows = ["34561", "34563"].map((digits) => `2024-01-01T00:00:00.12${digits}Z,5`);
+    const files = [fileOf("t.csv", ["t,T", ...rows, ""].join("\n"))];
+    const readings = { new: 1, repeated: 1, conflicting: 0 };
+    for (const act of [preview, run])
+      expect((await act(files, { mapping, cellId })).report.readings).toEqual(readings);
+  });
+
   it("says so where a file is of more loggers than can be told of", async () => {
     const cellId = await makeCell();
     const rows = Array.from({ length: 1001 }, (_, at) => `${start + at},${cellId},${at},1`);
