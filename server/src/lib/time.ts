@@ -1,8 +1,9 @@
 import { instantWriter } from "./instant.ts";
 
 const days = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+/** A plus sign that nobody escaped arrives in a query as a space. */
 const rfc1123 = new RegExp(
-  `^${days}, (\\d{1,2}) [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} (?:GMT|UTC|\\+0000)$`,
+  `^${days}, ((\\d{1,2}) [A-Z][a-z]{2} \\d{4}) (\\d{2}:\\d{2}:\\d{2}) (GMT|UTC|[-+ ](?:0\\d|1[0-4])[0-5]\\d)$`,
 );
 const iso8601 =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(\.\d{1,9})?)?))?(Z|[+-]\d{2}:?\d{2})?$/;
@@ -36,9 +37,9 @@ export function formatNaive(seconds: number): string {
 }
 
 function parseRfc1123(text: string): number | undefined {
-  const day = rfc1123.exec(text)?.[1];
-  if (day === undefined || !isDay(text, day)) return undefined;
-  return inRange(Date.parse(text) / 1000);
+  const [, date = "", day = "", time = "", zone = ""] = rfc1123.exec(text) ?? [];
+  if (!isDay(`${date} UTC`, day)) return undefined;
+  return inRange(Date.parse(`${date} ${time} ${zone.replace(" ", "+")}`) / 1000);
 }
 
 function parseIso(text: string): number | undefined {

@@ -2,17 +2,24 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Cell, CellChanges, NewCell, Sensor } from "@ents-backend/schemas/cell";
 import { CellId, Label } from "@ents-backend/schemas/fields";
 import { Type } from "typebox";
-import { holdManagedCell, readerOf, requireReadable } from "../auth/access.ts";
+import { getManagedCell, holdManagedCell, readerOf, requireReadable } from "../auth/access.ts";
 import { requireAdmin, requirePerson } from "../auth/caller.ts";
 import { transact } from "../db/transact.ts";
 import { defineError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
 import { getListedCell, listCells } from "../store/cell-list.ts";
 import { setCellTags } from "../store/cell-tags.ts";
-import { createCell, deleteCell, updateCell, type CellChanges as Row } from "../store/cells.ts";
+import {
+  createCell,
+  deleteCell,
+  updateCell,
+  type Cell as StoredCell,
+  type CellChanges as Row,
+} from "../store/cells.ts";
 import { listSensors } from "../timeseries/sensors.ts";
 import { Done } from "./done.ts";
 import { cellDeed } from "./cell-deed.ts";
+import { readCoordinates } from "./coordinates.ts";
 import type { ServerDeps } from "./deps.ts";
 import { forPeople } from "./for-whom.ts";
 import { requireOwnEmail } from "./own-email.ts";
@@ -79,6 +86,7 @@ export const cells: FastifyPluginAsyncTypebox<{
   app.post(
     "/cell",
     {
+      preValidation: readCoordinates,
       schema: {
         operationId: "createCell",
         summary: "Makes a cell, whose owner is the caller",
@@ -115,6 +123,7 @@ export const cells: FastifyPluginAsyncTypebox<{
   app.put(
     "/cell/:cell",
     {
+      preValidation: readCoordinates,
       schema: {
         operationId: "updateCell",
         summary: "Changes a cell",
@@ -126,11 +135,15 @@ export const cells: FastifyPluginAsyncTypebox<{
     },
     async (request) => {
       const { set, tagIds } = toChanges(request.body);
-      const forOwners = set.visibility !== undefined || set.upload_policy !== undefined;
-      const role = forOwners ? "owner" : "editor";
       await transact(db, async (transaction) => {
-        const { cell } = request.params;
-        const { id } = await holdManagedCell(transaction, request.caller, cell, role);
+        const {
+          caller,
+          params: { cell: wanted },
+        } = request;
+        const cell = await holdManagedCell(transaction, caller, wanted, "editor");
+        const { id } = cell;
+        // A cell that is put back as it was answered says again who may read and who may upload.
+        if (isOtherPolicy(cell, set)) await getManagedCell(transaction, caller, id, "owner");
         await updateCell(transaction, id, set);
         if (tagIds) await setCellTags(transaction, id, tagIds);
         const details = { ...set, ...(tagIds && { tag_ids: tagIds }) };
@@ -179,9 +192,18 @@ export const cells: FastifyPluginAsyncTypebox<{
   );
 };
 
-/** What is to be stored of a body: `lat` is another word for latitude, and null leaves `archive` as it is. */
+function isOtherPolicy(cell: StoredCell, set: Row): boolean {
+  const { visibility = cell.visibility, upload_policy = cell.upload_policy } = set;
+  return visibility !== cell.visibility || upload_policy !== cell.upload_policy;
+}
+
+/**
+ * What is to be stored of a body. `lat` and `long` are the older words, and count where both stand: the others may be
+ * what was answered before. Null leaves `archive` as it is.
+ */
 function toChanges(body: CellChanges): { set: Row; tagIds: number[] | undefined } {
-  const { name, location, lat, latitude = lat, long, longitude = long, archive, tag_ids } = body;
+  const { name, location, latitude: north, longitude: east, archive, tag_ids } = body;
+  const { lat: latitude = north, long: longitude = east } = body;
   const { visibility, upload_policy } = body;
   const all = { name: name?.trim(), location, latitude, longitude, visibility, upload_policy };
   const given = Object.entries({ ...all, archive: archive ?? undefined }).filter(

@@ -29,7 +29,7 @@ export const equations: FastifyPluginAsyncTypebox = async (app) => {
     response: { 200: ValidEquation },
   };
   app.post("/equations/validate", { schema, config: { errorKey: "error" } }, async ({ body }) => {
-    const { expression = "", cell_ids = [] } = body;
-    return { ok: true as const, refs: validateEquation(expression, cell_ids), expression };
+    const { expression = "", cell_ids: cellIds } = body;
+    return { ok: true as const, refs: validateEquation(expression, cellIds), expression };
   });
 };

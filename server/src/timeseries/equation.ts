@@ -3,17 +3,13 @@ import { defineError } from "../lib/errors.ts";
 const longest = 500;
 const mostReferences = 10;
 
-/** Streams that an equation may name. */
-const streams: ReadonlySet<string> = new Set([
-  "v",
-  "i",
-  "p",
-  "power",
-  "vwc",
-  "raw_vwc",
-  "temp",
-  "ec",
-]);
+/** Streams that an equation may name, in whatever letter case: those that the dashboard offers. */
+const streams: ReadonlySet<string> = new Set(
+  (
+    "v i p power voltage current vwc raw_vwc temp ec teros21 soil_water_potential " +
+    "bme280 temperature humidity pressure co2 yfs210c flow"
+  ).split(" "),
+);
 
 const required = defineError("invalid", "expression_missing", "Expression is required");
 const tooLong = defineError(
@@ -53,18 +49,21 @@ interface Token {
 /**
  * Checks an equation over streams: numbers, `cell:stream` references, `+ - * / ^` and parentheses.
  *
- * @param cellIds the cells that it may refer to
+ * @param cellIds the cells that it may refer to; undefined: any
  * @returns its references, each once, sorted
  * @throws KnownError that says what is wrong
  */
-export function validateEquation(expression: string, cellIds: readonly number[]): string[] {
+export function validateEquation(
+  expression: string,
+  cellIds: readonly number[] | undefined,
+): string[] {
   if (expression.trim() === "") throw required();
   if (expression.length > longest) throw tooLong();
   const tokens = tokenize(expression);
   const references = [
     ...new Set(tokens.filter(({ kind }) => kind === "reference").map(({ text }) => text)),
   ].sort();
-  for (const reference of references) checkSelected(reference, cellIds);
+  if (cellIds) for (const reference of references) checkSelected(reference, cellIds);
   if (references.length > mostReferences) throw tooManyReferences();
   new Parser(tokens).parse();
   return references;
@@ -94,7 +93,7 @@ function toToken(groups: Readonly<Record<string, string | undefined>>): Token {
     [key in "cell" | "stream" | "number" | "name" | "operator" | "other"]?: string;
   };
   if (stream !== undefined) {
-    if (!streams.has(stream)) throw unknownStream({ stream });
+    if (!streams.has(stream.toLowerCase())) throw unknownStream({ stream });
     return { kind: "reference", text: `${Number(cell)}:${stream}` };
   }
   if (number !== undefined) return { kind: "number", text: number };

@@ -267,7 +267,8 @@ describe("POST /api/cell", () => {
     [{ name: "a\u0000b" }, /name/],
     [{ name: "x".repeat(101) }, /name/],
     [{ name: "x", latitude: 90.1 }, /latitude/],
-    [{ name: "x", latitude: "36.99" }, /latitude/],
+    [{ name: "x", latitude: "36.99°" }, /latitude/],
+    [{ name: "x", latitude: "90.1" }, /latitude/],
     [{ name: "x", longitude: -180.1 }, /longitude/],
     [{ name: "x", archive: "true" }, /archive/],
     [{ name: "x", location: 5 }, /location/],
@@ -322,6 +323,25 @@ describe("PUT /api/cell/{id}", () => {
     });
   });
 
+  it("reads coordinates that are texts, as the dashboard sends them", async () => {
+    const ada = as(api, await newUser(api));
+    const texts = { name: "typed", latitude: "36.99", longitude: "-122.06" };
+    const { id } = (await ada.post("/api/cell/", texts)).json<Named>();
+    const place = async () => (await ada.get(`/api/cell/${id}`)).json<object>();
+    expect(await place()).toMatchObject({ latitude: 36.99, longitude: -122.06 });
+    expect((await ada.put(`/api/cell/${id}`, { lat: " 37.5", long: "" })).statusCode).toBe(200);
+    expect(await place()).toMatchObject({ latitude: 37.5, longitude: null });
+  });
+
+  it("takes a cell back as it was answered, with what is changed in it, from its editors too", async () => {
+    const { id, editor } = await newTeam(api, "public");
+    const grace = as(api, editor);
+    const url = `/api/cell/${id}`;
+    const before = (await grace.get(url)).json<object>();
+    expect((await grace.put(url, { ...before, lat: 40, long: -100 })).statusCode).toBe(200);
+    expect((await grace.get(url)).json()).toEqual({ ...before, latitude: 40, longitude: -100 });
+  });
+
   it("refuses another cell's name, and takes its own in other letters", async () => {
     const ada = as(api, await newUser(api));
     const { id } = (await ada.post("/api/cell/", { name: "mine alone" })).json<Named>();
@@ -334,7 +354,7 @@ describe("PUT /api/cell/{id}", () => {
     const ada = as(api, await newUser(api));
     expect((await ada.put("/api/cell/99999", { name: "x" })).statusCode).toBe(404);
     const { id } = (await ada.post("/api/cell/", { name: "sane" })).json<Named>();
-    for (const body of [{ lat: 91 }, { longitude: "0" }, { name: " " }, { tag_ids: [999_999] }])
+    for (const body of [{ lat: 91 }, { longitude: "east" }, { name: " " }, { tag_ids: [999_999] }])
       expect((await ada.put(`/api/cell/${id}`, body)).statusCode).toBe(400);
   });
 });
@@ -378,8 +398,8 @@ describe.each([
     const url = `/api/cell/${cell.id}`;
     const changed = await rowsAdded(api.db, async () => {
       expect((await caller.put(url, { location: "there" })).statusCode).toBe(change);
-      expect((await caller.put(url, { upload_policy: "open" })).statusCode).toBe(decide);
-      expect((await caller.put(url, { visibility: "public" })).statusCode).toBe(decide);
+      expect((await caller.put(url, { upload_policy: "key" })).statusCode).toBe(decide);
+      expect((await caller.put(url, { visibility: "private" })).statusCode).toBe(decide);
       expect((await caller.delete(url)).statusCode).toBe(remove);
     });
     const deeds = [change, decide, decide, remove].filter((status) => status === 200).length;

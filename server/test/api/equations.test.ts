@@ -13,9 +13,22 @@ describe("POST /api/equations/validate", () => {
     ]);
   });
 
+  it.each(
+    [
+      "1:co2 * 2",
+      "1:pressure - 1013",
+      "1:VWC",
+      "1:Soil_Water_Potential",
+      "1:humidity / 9:flow",
+    ].map((expression) => ({ expression })),
+  )("takes %j, of any cells where none are given", async ({ expression }) => {
+    const answer = await api.postJson("/api/equations/validate", { expression });
+    expect(answer.json()).toMatchObject({ ok: true, expression });
+  });
+
   it.each([
     [{ expression: "1:vwc", cell_ids: [2] }, "Reference 1:vwc uses cell 1 which is not selected"],
-    [{ expression: "1:vwc" }, "Reference 1:vwc uses cell 1 which is not selected"],
+    [{ expression: "1:vwc", cell_ids: [] }, "Reference 1:vwc uses cell 1 which is not selected"],
     [{ expression: "", cell_ids: [1] }, "Expression is required"],
     [{}, "Expression is required"],
   ])("answers 400 for %o, under the keys of old and new clients", async (body, message) => {

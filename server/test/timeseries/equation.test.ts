@@ -47,7 +47,7 @@ describe("validateEquation", () => {
     ["1..5", "Invalid expression syntax"],
     ["foo", "Use cell:stream tokens like 1:vwc (not bare names)"],
     ["1.5e3 * 1:v", "Use cell:stream tokens like 1:vwc (not bare names)"],
-    ["1:V", 'Unknown sensor stream "V"'],
+    ["1:W", 'Unknown sensor stream "W"'],
     ["1:BME280_TEMP", 'Unknown sensor stream "BME280_TEMP"'],
     ["1:constructor", 'Unknown sensor stream "constructor"'],
     ["1:s:3", 'Unknown sensor stream "s"'],
