@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
+import { loadConfig } from "../config.ts";
 import { systemClock } from "../lib/clock.ts";
+import { leaveRoom, onDiskOf } from "../lib/disk.ts";
 import { defineError } from "../lib/errors.ts";
 import { JournalDirectory } from "../lib/journal-directory.ts";
 import { version } from "../lib/version.ts";
@@ -37,7 +39,7 @@ Exit status: 0 it is written; 1 it isn't; 130 interrupted.
 
 Examples:
   $ ents-backend backup july.backup
-  $ ents-backend backup - | ssh archive 'cat > july.backup'`,
+  $ ents-backend backup july.backup && scp july.backup archive:`,
   )
   .action(run);
 
@@ -58,7 +60,7 @@ async function run(file: string, { force = false }: Options): Promise<void> {
       const chunks = measured(backup, (more) => (bytes += more));
       try {
         if (file === "-") await pipeline(chunks, process.stdout, { end: false });
-        else await writeWhole(file, chunks, { replace: force });
+        else await writeWhole(file, await leavingRoom(chunks, file), { replace: force });
       } finally {
         bar.clear();
       }
@@ -71,6 +73,17 @@ async function run(file: string, { force = false }: Options): Promise<void> {
   if (written.others.length > 0)
     console.error(`Not in it: tables that aren't ours, ${written.others.join(", ")}.`);
   await noteJournal(written.dataDir);
+}
+
+/** What arrives meanwhile needs the disk that the database is on, where the file is to be on it too. */
+async function leavingRoom(
+  chunks: AsyncIterable<Uint8Array>,
+  file: string,
+): Promise<AsyncIterable<Uint8Array>> {
+  const directory = dirname(file);
+  const { diskOf } = loadConfig();
+  const shared = await onDiskOf(directory, diskOf).catch(() => undefined);
+  return leaveRoom(chunks, shared);
 }
 
 /** What the database doesn't have yet, its backup hasn't either. */

@@ -2,7 +2,9 @@ import { Command, InvalidArgumentError } from "commander";
 import type { Db } from "../db/connect.ts";
 import { forecast, moveIn, type MoveInOrder } from "../ingest/legacy/move-in.ts";
 import type { MoveInProgress } from "../ingest/legacy/plan.ts";
+import { loadConfig } from "../config.ts";
 import { systemClock } from "../lib/clock.ts";
+import { watchRoom } from "../lib/disk.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import { OldDatabase } from "../store/legacy/old-database.ts";
 import { vwcRules, type VwcRule } from "../store/legacy/series.ts";
@@ -104,7 +106,8 @@ async function report(
     if (expected.collisions.length > 0) process.exitCode = 1;
     return console.log(json ? forecastToJson(expected) : describeForecast(expected));
   }
-  const moved = await moveIn({ db, old, clock: systemClock, actor: commandLine }, order);
+  const keepRoom = watchRoom(loadConfig().diskOf);
+  const moved = await moveIn({ db, old, keepRoom, clock: systemClock, actor: commandLine }, order);
   display.clear();
   console.log(json ? moveToJson(moved) : describeMove(moved));
   process.exitCode = !moved.finished ? interrupted : agrees(moved) ? 0 : 1;

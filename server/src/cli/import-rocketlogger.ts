@@ -7,7 +7,9 @@ import {
   type ImportSummary,
 } from "../ingest/files/rocketlogger-import.ts";
 import { fromStream, openFile, type Source } from "../ingest/files/source.ts";
+import { loadConfig } from "../config.ts";
 import { systemClock } from "../lib/clock.ts";
+import { watchRoom } from "../lib/disk.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
@@ -95,6 +97,7 @@ async function runImport(
         cellId: cell.id,
         loggerId: logger.id,
         vwcUnit,
+        keepRoom: watchRoom(loadConfig().diskOf),
         signal: stop.signal,
         ...display,
       },

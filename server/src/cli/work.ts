@@ -29,7 +29,14 @@ export const workCommand = new Command("work")
       import("../tasks/worker.ts"),
     ]);
     // Its connections are its own: it is none of the processes that share a server's.
-    const database = await awaitDatabase({ ...config, processes: 1, log, meanwhile: "tasks wait" });
+    const database = await awaitDatabase({
+      ...config,
+      processes: 1,
+      // A server that this one started would have its low priority.
+      leavesRestart: process.connected,
+      log,
+      meanwhile: "tasks wait",
+    });
     const worker = new Worker({
       db: database.db,
       bell: openBell(database, { ...config, log }),

@@ -28,6 +28,7 @@ export interface Attached {
 interface Attempt extends Site {
   /** The port that our URL promises, once there is one. */
   readonly port: number | undefined;
+  readonly joins: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -54,13 +55,14 @@ const mustWait =
  * starting or stopping and for the remains of a killed one, within reason.
  *
  * @param options.port the port to insist on; without it, the last one or any free one
+ * @param options.joins whether it is left to others to start it
  * @param options.signal ends the wait; a server that we were starting is stopped again
  */
 export async function attach(
   site: Site,
-  options: { port?: number; signal?: AbortSignal } = {},
+  { port, joins = false, signal }: { port?: number; joins?: boolean; signal?: AbortSignal } = {},
 ): Promise<Attached> {
-  const attempt: Attempt = { ...site, port: options.port, signal: options.signal };
+  const attempt: Attempt = { ...site, port, joins, signal };
   let deadline = Date.now() + patience_ms;
   let reason = "no attempt was made";
   for (let pause_ms = postmaster.poll_ms; Date.now() < deadline; await pause(pause_ms, attempt)) {
@@ -84,6 +86,7 @@ interface NotYet {
 async function tryOnce(attempt: Attempt): Promise<Attached | NotYet> {
   const lock = await postmaster.readLockFile(attempt.layout.cluster);
   if (!lock || !(await postmaster.isServerOf(lock.pid, attempt.layout.cluster))) {
+    if (attempt.joins) return { reason: "no server runs, and others start it" };
     return startAndConnect(attempt, lock?.pid);
   }
   if (lock.status !== "ready")

@@ -41,22 +41,32 @@ export async function prepareEmbedded(options: EmbeddedOptions): Promise<Site> {
   return { layout, launcher, postgres: binaries.postgres, password, log };
 }
 
-/** The start itself, which takes long where there is much to recover. @param signal ends it */
-export async function startPrepared(site: Site, signal?: AbortSignal): Promise<EmbeddedDatabase> {
-  return new KeptDatabase(site, await attach(site, { ...(signal && { signal }) }));
+/**
+ * The start itself, which takes long where there is much to recover.
+ *
+ * @param options.signal ends it
+ * @param options.leavesRestart whether another process brings the server back when it goes away
+ */
+export async function startPrepared(
+  site: Site,
+  { signal, leavesRestart = false }: { signal?: AbortSignal; leavesRestart?: boolean } = {},
+): Promise<EmbeddedDatabase> {
+  return new KeptDatabase(site, await attach(site, { ...(signal && { signal }) }), leavesRestart);
 }
 
 class KeptDatabase implements EmbeddedDatabase {
   readonly url: string;
   readonly #site: Site;
   readonly #port: number;
+  readonly #leavesRestart: boolean;
   readonly #stopping = new AbortController();
   readonly #upkeep: Promise<void>;
   #holder: Holder;
   #stopped: Promise<void> | undefined;
 
-  constructor(site: Site, attached: Attached) {
+  constructor(site: Site, attached: Attached, leavesRestart: boolean) {
     this.#site = site;
+    this.#leavesRestart = leavesRestart;
     this.#holder = attached.holder;
     this.#port = attached.holder.port;
     this.url = `postgres://${superuser}:${site.password}@127.0.0.1:${this.#port}/${databaseName}`;
@@ -93,7 +103,8 @@ class KeptDatabase implements EmbeddedDatabase {
     const { signal } = this.#stopping;
     for (let pause_ms = 100; !signal.aborted; pause_ms = Math.min(pause_ms * 2, 5_000)) {
       try {
-        return await attach(this.#site, { port: this.#port, signal });
+        const joins = this.#leavesRestart;
+        return await attach(this.#site, { port: this.#port, joins, signal });
       } catch (error) {
         if (signal.aborted) break;
         this.#site.log.error({ err: error }, "the database server didn't come back: trying again");

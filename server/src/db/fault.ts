@@ -39,11 +39,16 @@ const slips = [KnownError, TypeError, RangeError, SyntaxError, ReferenceError];
 export function faultOf(error: unknown): Fault {
   if (!(error instanceof Error)) return "refused";
   const code = codeOf(error);
-  if (networkCode.test(code)) return "away";
+  if (networkCode.test(code) || isSocketGone(error)) return "away";
   if (/^[0-9A-Z]{5}$/.test(code)) return faults[code.slice(0, 2)] ?? "broken";
   // Before the words of the others are read: these may hold words of whoever sent what they refuse.
   if (slips.some((slip) => error instanceof slip)) return "refused";
   return awayMessage.test(error.message) ? "away" : "broken";
+}
+
+/** A server that is stopped takes the file of its Unix socket away. */
+function isSocketGone(error: Error): boolean {
+  return "syscall" in error && error.syscall === "connect" && codeOf(error) === "ENOENT";
 }
 
 /** Whether an error says that the database can't be reached, or can't take more now. */

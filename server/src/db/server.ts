@@ -18,6 +18,8 @@ export interface ServerOptions {
   /** Undefined: the embedded server in `dataDir`. */
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
+  /** Whether another process brings an embedded server back that goes away. */
+  readonly leavesRestart?: boolean;
   readonly log: Log;
 }
 
@@ -25,6 +27,7 @@ export interface ServerOptions {
 export async function findServer({
   databaseUrl,
   dataDir,
+  leavesRestart = false,
   log,
 }: ServerOptions): Promise<DatabaseServer> {
   if (databaseUrl !== undefined)
@@ -42,7 +45,7 @@ export async function findServer({
       return embedded.url;
     },
     async start(signal) {
-      embedded ??= await startPrepared(site, signal);
+      embedded ??= await startPrepared(site, { ...(signal && { signal }), leavesRestart });
     },
     async isComing() {
       const { cluster } = site.layout;

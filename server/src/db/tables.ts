@@ -242,6 +242,7 @@ export interface LegacyCellTable {
   vwc_rule: "fraction" | "percent" | "each" | null;
   read_to: JSONColumnType<Record<string, number>>;
   pass: JSONColumnType<{ to: Record<string, number>; reached: number }> | null;
+  zone: string | null;
 }
 
 export interface FileTable {

@@ -1,10 +1,10 @@
-import { statfs } from "node:fs/promises";
+import { stat, statfs } from "node:fs/promises";
 import { defineError } from "./errors.ts";
 
 const diskFull = defineError(
   "unavailable",
   "disk_full",
-  "{free} MB of this server's disk are free, and {kept} MB are kept for what arrives: delete results that are not needed any more, or tell who runs it",
+  "{free} MB of this server's disk are free, and {kept} MB are kept for what arrives: delete results, files or backups that are not needed any more, or tell who runs it",
 );
 
 /** Of a disk this part is left free, and at most so much: a database whose disk is full takes nothing any more. */
@@ -27,6 +27,16 @@ export async function* leaveRoom(
     await keepRoom(piece.length);
     yield piece;
   }
+}
+
+/** A directory where it is on the same disk as another one; else undefined. */
+export async function onDiskOf(
+  directory: string,
+  other: string | undefined,
+): Promise<string | undefined> {
+  if (other === undefined) return undefined;
+  const [its, others] = await Promise.all([stat(directory), stat(other)]);
+  return its.dev === others.dev ? directory : undefined;
 }
 
 /** To be called before something is written to a disk. @throws KnownError (503) when there is no room for so many bytes */

@@ -50,6 +50,7 @@ describe("what a failed statement says", () => {
 
   it.each([
     ["a port where nobody is", () => connectTo("postgres://nobody@127.0.0.1:1/x")],
+    ["a socket that its server has taken away", () => connectTo("postgres:///x?host=/nowhere")],
     ["a name that nobody has", () => connectTo("postgres://nobody@no-such-host.invalid/x")],
     ["a wrong password", () => elsewhere((url) => void (url.password = "wrong"))],
     ["no such database", () => elsewhere((url) => void (url.pathname = "/no_such_database"))],

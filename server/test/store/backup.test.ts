@@ -189,13 +189,14 @@ describe("a backup that is restored", () => {
 
   it("leaves tables alone that aren't ours, as backups do", async () => {
     const url = await newDatabase();
-    await using(
-      url,
-      async (db) => await sql`create table notes as select 'mine' as text`.execute(db),
-    );
+    await using(url, async (db) => {
+      await sql`create table notes as select 'mine' as text`.execute(db);
+      await sql`create table parts (id int primary key) partition by range (id)`.execute(db);
+      await sql`create table parts_1 partition of parts for values from (1) to (9)`.execute(db);
+    });
     await bringBack(url, backup);
     const { bytes, done } = await take(url);
-    expect(done.others).toEqual(["notes"]);
+    expect(done.others).toEqual(["notes", "parts"]);
     expect(Object.keys(done.totals)).not.toContain("notes");
     expect((await check({ source: inChunks(bytes) })).totals).toEqual(done.totals);
     const notes = await using(url, async (db) => await sql`select * from notes`.execute(db));

@@ -36,7 +36,7 @@ const databaseAway = defineError(
 type Batch = Pick<Part, "readings" | "rows" | "bytes">;
 
 /** What a reading takes on a disk: its row, its key, and its part of the log. */
-const reading_bytes = 200;
+export const reading_bytes = 200;
 
 /** One transaction each: with more of them, devices that upload to the same cell would have to wait for longer. */
 const batchSize = 5000;

@@ -1,12 +1,14 @@
 import type { Db } from "../../db/connect.ts";
 import { isDatabaseAway } from "../../db/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { KeepRoom } from "../../lib/disk.ts";
 import { defineError } from "../../lib/errors.ts";
 import { readAhead } from "../../lib/read-ahead.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import { everything } from "../../store/visibility.ts";
 import type { NewReading, Written } from "../../timeseries/write.ts";
 import { requireStillOpen } from "./cells.ts";
+import { reading_bytes } from "./pass.ts";
 import { readParts, type RowPart } from "./rocketlogger-rows.ts";
 import type { BadRow } from "./row.ts";
 import { toReadings } from "./rocketlogger.ts";
@@ -26,6 +28,7 @@ export interface ImportOrder {
   readonly loggerId: number;
   /** Undefined: decided by the file's values, for which the source must have a size. */
   readonly vwcUnit: VwcUnit | undefined;
+  readonly keepRoom: KeepRoom;
   /** Aborting it ends the import after the batch in flight. */
   readonly signal: AbortSignal;
   onProgress(progress: ImportProgress): void;
@@ -85,11 +88,9 @@ export async function importRocketLogger(
     tally.vwc = await decide(order);
     for await (const part of readAhead(readParts(order.source.read(order.signal)))) {
       order.signal.throwIfAborted();
-      add(
-        tally,
-        part,
-        await write(writer, readingsOf(part, order, tally.vwc, clock()), tally.lines),
-      );
+      const readings = readingsOf(part, order, tally.vwc, clock());
+      await order.keepRoom(reading_bytes * readings.length);
+      add(tally, part, await write(writer, readings, tally.lines));
       for (const row of part.badRows) order.onBadRow(row);
       order.onProgress({ phase: "importing", rows: tally.rows, bytes: part.bytes });
     }

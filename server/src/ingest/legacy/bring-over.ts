@@ -184,6 +184,7 @@ class Carrier {
       deviceEui: logger.device_eui,
       description: logger.description,
       userId,
+      ttnDeviceId: logger.type?.toLowerCase() === "ents" ? oldDeviceId(logger) : null,
       dateCreated: logger.date_created ?? undefined,
     });
     const details = { name, user_id: userId };
@@ -252,4 +253,9 @@ class Carrier {
 
 function within(limit: number, degrees: number | null): number | null {
   return degrees !== null && Math.abs(degrees) <= limit ? degrees : null;
+}
+
+/** What the old backend calls the device of a logger of type "ents" on The Things Stack, where it is one. */
+function oldDeviceId({ id }: OldLogger): string {
+  return `dirtviz-${id}`;
 }

@@ -34,6 +34,7 @@ export function findCollisions(
   { trusted }: { readonly trusted: boolean },
 ): string[] {
   return [
+    ...findStranger(old, here),
     ...findNumbered("cell", old.cells, here, largestCellNumber),
     ...findNumbered("logger", old.loggers, here, largestLoggerNumber),
     ...(trusted ? [] : findUnproved(old, here)),
@@ -44,6 +45,15 @@ export function findCollisions(
 export function requireRoom(old: OldDirectory, here: Here, trusted: boolean): void {
   const found = findCollisions(old, here, { trusted });
   if (found.length > 0) throw inTheWay({ list: found.map((one) => `  ${one}`).join("\n") });
+}
+
+/** What came over before has users, and this one has none of them: its numbers mean something else. */
+function findStranger({ users }: OldDirectory, here: Here): string[] {
+  const hasBrought = [...here.brought.keys()].some((key) => key.startsWith(keyOf("user", "")));
+  if (!hasBrought || users.some(({ id }) => here.brought.has(keyOf("user", id)))) return [];
+  return [
+    "another old backend came over before: none of its users is in this one; move this one into an empty database",
+  ];
 }
 
 interface OldNamed {

@@ -10,6 +10,8 @@ import {
   type Series,
 } from "../../store/legacy/series.ts";
 import type { Written } from "../../timeseries/write.ts";
+import type { KeepRoom } from "../../lib/disk.ts";
+import { reading_bytes } from "../files/pass.ts";
 import type { SteadyWriter } from "../files/steady-writer.ts";
 import { cutBatches, type MoveBatch } from "./batches.ts";
 
@@ -17,6 +19,7 @@ export interface MoveDeps {
   readonly db: Db;
   readonly old: OldDatabase;
   readonly writer: SteadyWriter;
+  readonly keepRoom: KeepRoom;
   /** Aborting it ends the work after the batch in flight. */
   readonly signal: AbortSignal;
   /** @param readings that were read since the last call */
@@ -30,7 +33,7 @@ export const fromTheBeginning = 0;
 
 /** How far a cell has been read before it is begun. */
 export function newProgress(vwcRule: Progress["vwcRule"]): Progress {
-  return { vwcRule, readTo: noIds, pass: null };
+  return { vwcRule, zone: null, readTo: noIds, pass: null };
 }
 
 /**
@@ -48,6 +51,7 @@ export async function moveCell(
   start: Progress,
 ): Promise<Written> {
   const { vwcRule } = start;
+  const { zone } = deps.old;
   let { readTo } = start;
   let written = nothingWritten;
   const passes = start.pass
@@ -57,24 +61,30 @@ export async function moveCell(
     if (!readingTables.some((table) => pass.to[table] > readTo[table])) continue;
     const range = { after: readTo, to: pass.to, from: pass.reached };
     const save = async (reached: number): Promise<void> =>
-      await saveProgress(deps.db, cellId, { vwcRule, readTo, pass: { to: pass.to, reached } });
+      await saveProgress(deps.db, cellId, {
+        vwcRule,
+        zone,
+        readTo,
+        pass: { to: pass.to, reached },
+      });
     await save(pass.reached);
     written = add(written, await movePass(deps, series, range, save));
     readTo = pass.to;
-    await saveProgress(deps.db, cellId, { vwcRule, readTo, pass: null });
+    await saveProgress(deps.db, cellId, { vwcRule, zone, readTo, pass: null });
   }
   return written;
 }
 
 /** While one batch is stored the next one is read. */
 async function movePass(
-  { old, writer, signal, onProgress }: MoveDeps,
+  { old, writer, keepRoom, signal, onProgress }: MoveDeps,
   series: readonly Series[],
   range: OldRange,
   save: (reached: number) => Promise<void>,
 ): Promise<Written> {
   let written = nothingWritten;
   const store = async ({ readings, repeated, reached }: MoveBatch): Promise<void> => {
+    await keepRoom(reading_bytes * readings.length);
     written = add(add(written, await writer.write(readings)), { ...nothingWritten, repeated });
     await save(reached);
     onProgress(readings.length + repeated);

@@ -1,5 +1,6 @@
 import type { Db } from "../../db/connect.ts";
 import { isDatabaseAway } from "../../db/fault.ts";
+import type { KeepRoom } from "../../lib/disk.ts";
 import { defineError, KnownError } from "../../lib/errors.ts";
 import { keyOf, readHere, runAlone, type Here } from "../../store/legacy/here.ts";
 import type { OldDatabase } from "../../store/legacy/old-database.ts";
@@ -20,6 +21,7 @@ import type { VwcDecision } from "./vwc-rule.ts";
 
 export interface MoveInDeps extends BringDeps {
   readonly old: OldDatabase;
+  readonly keepRoom: KeepRoom;
 }
 
 export interface MoveInOrder extends PlanOrder {
@@ -75,6 +77,12 @@ const otherRule = defineError(
   "cell {cell}: its VWC came over as {before} before, and can't come as {told} now; delete the cell here, and its number will not be taken again",
 );
 
+const otherZone = defineError(
+  "conflict",
+  "other_zone",
+  "cell {cell}: its times came over as {before} before, and can't come as {told} now: say --timezone {before}; where that was wrong, begin with an empty database",
+);
+
 /**
  * Brings over all that the old backend has: first users, cells, loggers and tags, all or nothing; then the readings of
  * one cell after the other, each compared with the old ones when they are here. Run again, it brings what came since.
@@ -96,6 +104,7 @@ export async function forecast(
   { db, old }: Pick<MoveInDeps, "db" | "old">,
   { trusted, ...order }: MoveInOrder,
 ): Promise<Forecast> {
+  await requireSameRules(db, old, order.vwcRules);
   const directory = await readOldDirectory(old);
   const here = await readHere(db);
   const to = await findLastIds(old);
@@ -118,7 +127,7 @@ async function run(deps: MoveInDeps, order: MoveInOrder): Promise<MoveInReport> 
   const { old, db } = deps;
   const directory = await readOldDirectory(old);
   const to = await findLastIds(old);
-  await requireSameRules(db, order.vwcRules);
+  await requireSameRules(db, old, order.vwcRules);
   const brought = await bringOver(deps, directory, order.trusted);
   const gone = findGone(directory, await readHere(db));
   const cells: MovedCell[] = [];
@@ -137,7 +146,7 @@ async function run(deps: MoveInDeps, order: MoveInOrder): Promise<MoveInReport> 
 
 /** @param moved gets every cell when it has come over and is compared */
 async function moveCells(
-  { db, old }: MoveInDeps,
+  { db, old, keepRoom }: MoveInDeps,
   { signal, onProgress }: MoveInOrder,
   plans: readonly Plan[],
   to: Ids,
@@ -150,6 +159,7 @@ async function moveCells(
     old,
     signal,
     writer: new SteadyWriter(db),
+    keepRoom,
     onProgress: (readings: number) => {
       done += readings;
       onProgress({ phase: "moving", done, total });
@@ -175,10 +185,15 @@ function findGone({ cells }: OldDirectory, here: Here): Set<number> {
   return new Set(gone.map(({ id }) => id));
 }
 
-/** @throws KnownError where a cell has come over by another rule */
-async function requireSameRules(db: Db, told: MoveInOrder["vwcRules"]): Promise<void> {
-  for (const [cell, { vwcRule }] of await listProgress(db)) {
-    const wish = told.get(cell);
+/** @throws KnownError where a cell has come over by another rule, or in another zone */
+async function requireSameRules(
+  db: Db,
+  old: OldDatabase,
+  vwcRules: MoveInOrder["vwcRules"],
+): Promise<void> {
+  for (const [cell, { vwcRule, zone }] of await listProgress(db)) {
+    if (zone !== null && zone !== old.zone) throw otherZone({ cell, before: zone, told: old.zone });
+    const wish = vwcRules.get(cell);
     if (wish && vwcRule && wish !== vwcRule) throw otherRule({ cell, before: vwcRule, told: wish });
   }
 }

@@ -58,7 +58,8 @@ export class OldDatabase {
   readonly #client: Client;
   /** Table → column → type. */
   readonly #columns: ReadonlyMap<string, ReadonlyMap<string, string>>;
-  readonly #zone: string;
+  /** In which its times are meant, as it spells that. */
+  readonly zone: string;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -68,7 +69,7 @@ export class OldDatabase {
   ) {
     this.#client = client;
     this.#columns = columns;
-    this.#zone = zone;
+    this.zone = zone;
   }
 
   /**
@@ -117,7 +118,7 @@ export class OldDatabase {
   }
 
   /** The instant that a column of times means, in SQL, as timestamptz. */
-  instant(table: OldTable, column: string, zone = this.#zone): string {
+  instant(table: OldTable, column: string, zone = this.zone): string {
     const name = this.column(table, column);
     if (name === "null") return "null::timestamptz";
     // Source: PostgreSQL's `at time zone`, which takes a time that a clock shows twice for the later one.

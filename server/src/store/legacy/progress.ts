@@ -5,6 +5,8 @@ import { noIds, type Ids, type VwcRule } from "./series.ts";
 export interface Progress {
   /** What its volumetric water content stands in; null: it has none yet. */
   readonly vwcRule: VwcRule | null;
+  /** The zone in which its times were read; null: it is not known. */
+  readonly zone: string | null;
   /** Up to these ids, all its rows are here. */
   readonly readTo: Ids;
   /** What was under way when it was stopped: up to these ids, and stored up to this instant (Unix seconds). */
@@ -15,10 +17,11 @@ export interface Progress {
 export async function listProgress(db: Db): Promise<Map<number, Progress>> {
   const rows = await db.selectFrom("legacy_cell").selectAll().execute();
   return new Map(
-    rows.map(({ cell_id, vwc_rule, read_to, pass }) => [
+    rows.map(({ cell_id, vwc_rule, zone, read_to, pass }) => [
       cell_id,
       {
         vwcRule: vwc_rule,
+        zone,
         readTo: { ...noIds, ...read_to },
         pass: pass && { to: { ...noIds, ...pass.to }, reached: pass.reached },
       },
@@ -29,10 +32,11 @@ export async function listProgress(db: Db): Promise<Map<number, Progress>> {
 export async function saveProgress(
   db: Db,
   cellId: number,
-  { vwcRule, readTo, pass }: Progress,
+  { vwcRule, zone, readTo, pass }: Progress,
 ): Promise<void> {
   const progress = {
     vwc_rule: vwcRule,
+    zone,
     read_to: JSON.stringify(readTo),
     pass: pass && JSON.stringify(pass),
   };

@@ -9,6 +9,7 @@ import {
 } from "../../../src/ingest/files/rocketlogger-import.ts";
 import type { BadRow } from "../../../src/ingest/files/row.ts";
 import { fromStream, openFile, type Source } from "../../../src/ingest/files/source.ts";
+import { watchRoom } from "../../../src/lib/disk.ts";
 import { createCell } from "../../../src/store/cells.ts";
 import { writeReadings } from "../../support/write-readings.ts";
 import { powerStreams } from "@ents-backend/schemas/measurement";
@@ -215,6 +216,7 @@ async function runImport(
       source,
       loggerId: 7,
       vwcUnit: undefined,
+      keepRoom: watchRoom(undefined),
       signal: new AbortController().signal,
       onProgress: () => {},
       onBadRow: () => {},

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { beforeEach, describe, expect, it } from "vitest";
 import { agrees, describeMove, moveToJson } from "../../../src/cli/import-legacy-summary.ts";
 import { moveIn, type MoveInOrder } from "../../../src/ingest/legacy/move-in.ts";
+import { watchRoom } from "../../../src/lib/disk.ts";
 import { createCell } from "../../../src/store/cells.ts";
 import { createDemo } from "../../../src/store/demo.ts";
 import { OldDatabase } from "../../../src/store/legacy/old-database.ts";
@@ -10,6 +11,7 @@ import { createUser, findUserByEmail } from "../../../src/store/users.ts";
 import { useApi } from "../../support/api.ts";
 import { readSensor } from "../../support/cells.ts";
 import { ada, bob, fillOldBackend, noon, useOldBackend } from "../../support/old-backend.ts";
+import { rowsAdded } from "../../support/rows.ts";
 
 const api = useApi();
 const old = useOldBackend();
@@ -324,6 +326,29 @@ describe("a second run", () => {
     });
   });
 
+  it("is refused in another zone than before, since all would come again", async () => {
+    await fillOldBackend(old);
+    await run({ timezone: "America/Los_Angeles" });
+    const added = await rowsAdded(api.db, async () => {
+      await expect(run()).rejects.toMatchObject({
+        code: "other_zone",
+        message: expect.stringMatching(/as America\/Los_Angeles before, .* as UTC now/) as string,
+      });
+    });
+    expect(added).toEqual({});
+    expect((await run({ timezone: "america/los_angeles" })).code).toBe(0);
+  });
+
+  it("is refused of another old backend, whose numbers mean something else", async () => {
+    await fillOldBackend(old);
+    await run();
+    await old.run(`update "user" set id = gen_random_uuid()`);
+    const added = await rowsAdded(api.db, async () => {
+      await expect(run()).rejects.toThrow(/another old backend came over before/);
+    });
+    expect(added).toEqual({});
+  });
+
   it("tells when a reading here isn't what it is there", async () => {
     await fillOldBackend(old);
     await run();
@@ -343,7 +368,8 @@ async function run({
   const database = await OldDatabase.open(old.url, timezone);
   try {
     const actor = { name: "command line", userId: undefined, address: undefined };
-    const deps = { db: api.db, old: database, clock: () => api.now, actor };
+    const keepRoom = watchRoom(undefined);
+    const deps = { db: api.db, old: database, keepRoom, clock: () => api.now, actor };
     const rest = { signal: new AbortController().signal, onProgress: () => undefined };
     const report = await moveIn(deps, { trusted: false, vwcRules: new Map(), ...rest, ...order });
     return { code: agrees(report) ? 0 : 1, stdout: describeMove(report), json: moveToJson(report) };
