@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { Instant, Line, Name, nullable, Text } from "./fields.ts";
+import { CellId, Instant, Line, Name, nullable, Text } from "./fields.ts";
 
 /** A logger's number in the database. */
 export const LoggerId = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
@@ -84,6 +84,20 @@ export const NewLogger = Type.Object(
   { title: "NewLogger", examples: [{ name: "node 7", description: "by the pump" }] },
 );
 export type NewLogger = Static<typeof NewLogger>;
+
+/** A number that a node sends under, and that no logger has. */
+export const FreeNumber = Type.Object(
+  {
+    id: LoggerId,
+    cell_id: CellId,
+    first_received_at: Instant,
+  },
+  {
+    title: "FreeNumber",
+    description: "the cell is the one that its node has sent to first",
+    examples: [{ id: 200, cell_id: 1, first_received_at: "2024-01-16T12:00:00.000Z" }],
+  },
+);
 
 /** Changes to a logger. */
 export const LoggerChanges = Type.Object(

@@ -15,6 +15,7 @@ import {
   findRoles,
   isHeeded,
   isOpenTo,
+  onBehalfOf,
   refuseCell,
   type Roles,
 } from "./permission.ts";
@@ -27,6 +28,8 @@ const vwc = sensorType("TEROS12_VWC_ADJ");
 /** The measurements of one upload, and how they came. */
 export interface Candidate extends Arrival {
   readonly measurements: readonly Measurement[];
+  /** By whose key it came first, where it comes again from somebody else. */
+  readonly whose?: string | undefined;
 }
 
 export type Verdict = { readonly readings: readonly NewReading[] } | { readonly refusal: Refusal };
@@ -73,7 +76,8 @@ function findCellFaults(
   cells: Directory<Cell>,
   roles: Roles,
 ): Refusal | undefined {
-  if (sender.kind === "unknown") return unknownUploadKey();
+  if (sender.kind === "unknown")
+    return refusalIfAny(measurements, unknownUploadKey) ?? unknownUploadKey();
   return refusalIfAny(measurements, ({ cell: reference }) => {
     const cell = cells.find(reference);
     if (!cell) return unknownCell(describeReference(reference));
@@ -94,7 +98,7 @@ function loggerOf(sender: Sender, reference: Reference | undefined): Reference |
 }
 
 function toReadings(
-  { measurements, sender, receivedAt }: Candidate,
+  { measurements, sender, receivedAt, whose = onBehalfOf(sender) }: Candidate,
   cells: Directory<Cell>,
   loggers: Directory<Logger>,
   ownersRoles: Roles,
@@ -104,7 +108,7 @@ function toReadings(
     const registered = loggers.find(reference);
     const loggerId = registered?.id ?? numberOf(reference);
     const cell = cells.find(named)!;
-    const isSet = registered !== undefined && isHeeded(registered, sender, cell, ownersRoles);
+    const isSet = registered !== undefined && isHeeded(registered, whose, cell, ownersRoles);
     const vwcUnit = isSet ? (registered.vwc_unit ?? undefined) : undefined;
     const message = values.length > 1 ? toMessage(values, vwcUnit) : undefined;
     return values.map((value) => ({

@@ -43,18 +43,20 @@ async function findRolesOf(
 }
 
 /**
- * Whether a logger's settings hold for what comes under its number to a cell. They do where it is known to be that
- * logger, by its key or its owner's, and where its owner may upload by a role; what belongs to nobody is the operator's.
- * Numbers are what nodes say: a stranger's logger may have the same.
+ * Whether a logger's settings hold for what comes under its number to a cell. They do where it is known to be its
+ * owner's, and where its owner may upload by a role; what belongs to nobody is the operator's. Numbers are what nodes say:
+ * a stranger's logger may have the same.
+ *
+ * @param whose the user by whose key, or their logger's, it comes
  */
 export function isHeeded(
   { user_id: ownerId }: Logger,
-  sender: Sender,
-  cell: Cell,
+  whose: string | undefined,
+  cell: Pick<Cell, "id" | "user_id">,
   ownersRoles: Roles,
 ): boolean {
   if (ownerId === null || cell.user_id === null) return true;
-  return onBehalfOf(sender) === ownerId || (ownersRoles.get(ownerId)?.has(cell.id) ?? false);
+  return whose === ownerId || (ownersRoles.get(ownerId)?.has(cell.id) ?? false);
 }
 
 /** Whether a cell takes uploads from a sender: from anyone, or for their role or that of the sending logger's owner. */
@@ -86,7 +88,7 @@ export function findLoggerFault(
 }
 
 /** Whose role on a cell counts. */
-function onBehalfOf(sender: Sender): string | undefined {
+export function onBehalfOf(sender: Sender): string | undefined {
   if (sender.kind === "user" && sender.mayUpload) return sender.userId ?? undefined;
   if (sender.kind === "logger") return sender.ownerId ?? undefined;
   return undefined;

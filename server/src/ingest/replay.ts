@@ -4,6 +4,7 @@ import { transact } from "../db/transact.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { recordDeed, type Deed } from "../store/audit.ts";
+import { findLoggers } from "../store/loggers.ts";
 import { deleteQuarantined, noteReplay } from "../store/quarantine.ts";
 import type { WholeUpload } from "../store/quarantine-list.ts";
 import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
@@ -68,7 +69,8 @@ async function place(
   if ("refusal" in content) throw content.refusal;
   const measurements = content.measurements.map((one) => underKey(upload, one));
   // What it makes on its way is made now; the readings came when they came.
-  const arrival = { sender: replayer, receivedAt: deps.clock() };
+  const whose = await findSenderOf(deps.db, upload);
+  const arrival = { sender: replayer, receivedAt: deps.clock(), whose };
   const verdicts = await judge({ ...deps, lookup: lookIn(deps.db) }, [
     { ...arrival, measurements },
   ]);
@@ -76,6 +78,17 @@ async function place(
   if ("refusal" in verdict!) throw verdict.refusal;
   const receivedAt = upload.received_at.getTime() / 1000;
   return verdict!.readings.map((reading) => ({ ...reading, receivedAt }));
+}
+
+/** By whose key an upload came. */
+async function findSenderOf(
+  db: Db,
+  { account_id, logger_id }: WholeUpload,
+): Promise<string | undefined> {
+  if (account_id !== null) return account_id;
+  if (logger_id === null) return undefined;
+  const [logger] = await findLoggers(db, [logger_id], []);
+  return logger?.user_id ?? undefined;
 }
 
 /** Reads an upload in quarantine as it is read today. */

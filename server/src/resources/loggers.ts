@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import {
+  FreeNumber,
   Logger,
   LoggerChanges,
   LoggerId,
@@ -12,6 +13,7 @@ import { requirePerson, type Person } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
+import { listClaimable } from "../store/logger-numbers.ts";
 import {
   deleteLogger,
   getLogger,
@@ -83,6 +85,26 @@ export const loggers: FastifyPluginAsyncTypebox<{
       const person = requirePerson(caller, "read");
       const rows = await listLoggers(db, { userId: user ? person.userId : undefined });
       return await toAnswers(db, rows, person);
+    },
+  );
+
+  app.get(
+    "/logger/unregistered",
+    {
+      schema: {
+        operationId: "listUnregistered",
+        summary: "Numbers that nodes send under, and that the caller may make loggers of",
+        security: forPeople,
+        response: { 200: Type.Array(FreeNumber) },
+      },
+    },
+    async ({ caller }) => {
+      const { userId, admin } = requirePerson(caller, "read");
+      const free = await listClaimable(db, admin ? undefined : userId);
+      return free.map(({ first_received_at: at, ...rest }) => ({
+        ...rest,
+        first_received_at: at.toISOString(),
+      }));
     },
   );
 

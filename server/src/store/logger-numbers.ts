@@ -2,6 +2,14 @@ import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 
+/** A number that a node sends under, and that no logger has. */
+export interface FreeNumber {
+  readonly id: number;
+  /** The cell that it has sent to first. */
+  readonly cell_id: number;
+  readonly first_received_at: Date;
+}
+
 const numberTaken = defineError(
   "conflict",
   "logger_number_taken",
@@ -46,4 +54,20 @@ export async function requireClaimable(
   const { name, ownerId } = rows[0]!;
   if (claimantId !== undefined && ownerId !== claimantId) throw numberNotYours({ id });
   if (name !== null) throw numberTaken({ id, name });
+}
+
+/** The numbers that someone may claim, the newest first, a thousand at most. @param claimantId as above */
+export async function listClaimable(
+  db: Db,
+  claimantId: string | undefined,
+): Promise<readonly FreeNumber[]> {
+  const isTheirs = claimantId === undefined ? sql`true` : sql`user_id = ${claimantId}`;
+  const { rows } = await sql<FreeNumber>`
+    select sighting.* from (
+      select distinct on (logger_id) logger_id as id, cell_id, first_received_at from logger_sighting
+      where logger_id between 1 and 2147483647 and not exists (select from logger where logger.id = logger_id)
+      order by logger_id, first_received_at, cell_id
+    ) as sighting join cell on cell.id = cell_id
+    where ${isTheirs} order by first_received_at desc, id limit 1000`.execute(db);
+  return rows;
 }

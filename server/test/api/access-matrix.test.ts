@@ -91,6 +91,7 @@ PUT /api/tag/{tag}                   401      403    403    403   200   200  403
 DELETE /api/tag/{tag}                401      403    403    403   200   200  403    403    200    403
 
 GET /api/logger                      401      200    200    200   200   200  200    403    403    403
+GET /api/logger/unregistered         401      200    200    200   200   200  200    403    403    403
 GET /api/logger/{logger}             401      200    200    200   200   200  200    403    403    403
 POST /api/logger                     401      201    201    201   201   201  403    403    201    403
 PUT /api/logger/{logger}             401      403    403    403   200   200  403    403    200    403

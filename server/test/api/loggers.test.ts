@@ -201,6 +201,14 @@ describe("the number of a logger", () => {
     const [owner, other] = [await newTeam(api, "public"), await newTeam(api, "public")];
     for (const { id } of [owner, other])
       expect(await uploadVoltage(api, id, { loggerId: 4711 })).toBe(200);
+    const unregistered = async (who: Parameters<typeof as>[1]) =>
+      (await as(api, who).get("/api/logger/unregistered")).json<
+        { id: number; cell_id: number }[]
+      >();
+    expect(await unregistered(owner.owner)).toEqual([
+      { id: 4711, cell_id: owner.id, first_received_at: expect.any(String) },
+    ]);
+    expect(await unregistered(other.owner)).toEqual([]);
     const claim = async (who: Parameters<typeof as>[1], id = 4711) =>
       (await as(api, who).post("/api/logger/", { name: `claimed ${id}`, id })).json<object>();
     const key = await newKey(api, owner.admin, ["manage"]);
@@ -212,6 +220,7 @@ describe("the number of a logger", () => {
     });
     expect(added).toEqual({});
     expect(await claim(owner.owner)).toMatchObject({ logger_id: 4711 });
+    expect(await unregistered(owner.owner)).toEqual([]);
     for (const who of [owner.owner, owner.admin])
       expect(await claim(who)).toMatchObject({ status: 409, code: "logger_number_taken" });
     expect(await claim(owner.admin, 4712)).toMatchObject({ logger_id: 4712 });

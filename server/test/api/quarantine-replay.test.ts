@@ -177,26 +177,35 @@ describe("who replays", () => {
 });
 
 describe("an upload by a logger's key", () => {
-  it("is kept under that logger, in the unit that is set for it", async () => {
-    const logger = await createLogger(api.db, { name: randomUUID(), userId: owner.id });
-    const key = newUploadKey();
-    await createUploadKey(api.db, logger.id, key, api.now, 0);
-    const meta = { cellId: nowhere, loggerId: 0, ts: sentTs };
-    const message = encodeVersion2([{ meta, type: 4, value: decimal(0.5) }]);
-    const headers = { ...version2, "x-api-key": key };
-    expect((await api.postBytes(message, headers)).statusCode).toBe(400);
-    const id = await newestUpload(api.db);
-    await makeCell(nowhere);
-    await updateLogger(api.db, logger.id, { vwc_unit: "percent" });
-    expect((await replay(owner, id)).statusCode).toBe(200);
-    const rows = await api.db
-      .selectFrom("reading")
-      .innerJoin("sensor", "sensor.id", "sensor_id")
-      .select(["value", "logger_id"])
-      .where("cell_id", "=", nowhere)
-      .execute();
-    expect(rows).toEqual([{ value: 0.5, logger_id: logger.id }]);
-  });
+  it.each(["its owner", "an admin"])(
+    "is kept under that logger, in its unit, by %s",
+    async (who) => {
+      const logger = await createLogger(api.db, { name: randomUUID(), userId: owner.id });
+      const key = newUploadKey();
+      await createUploadKey(api.db, logger.id, key, api.now, 0);
+      const meta = { cellId: nowhere, loggerId: 0, ts: sentTs };
+      const message = encodeVersion2([{ meta, type: 4, value: decimal(0.5) }]);
+      const headers = { ...version2, "x-api-key": key };
+      expect((await api.postBytes(message, headers)).statusCode).toBe(400);
+      const id = await newestUpload(api.db);
+      await makeCell(nowhere);
+      await updateLogger(api.db, logger.id, { vwc_unit: "percent" });
+      if (who === "an admin")
+        await api.db
+          .updateTable("cell")
+          .set({ user_id: admin.id })
+          .where("id", "=", nowhere)
+          .execute();
+      expect((await replay(who === "an admin" ? admin : owner, id)).statusCode).toBe(200);
+      const rows = await api.db
+        .selectFrom("reading")
+        .innerJoin("sensor", "sensor.id", "sensor_id")
+        .select(["value", "logger_id"])
+        .where("cell_id", "=", nowhere)
+        .execute();
+      expect(rows).toEqual([{ value: 0.5, logger_id: logger.id }]);
+    },
+  );
 });
 
 describe("what is no measurement", () => {

@@ -448,7 +448,7 @@ describe("a slow database", () => {
       });
     });
     expect(kept).toEqual({ sensor: 1, reading: 40 });
-    expect(await filesIn(directory)).toEqual([]);
+    await expect.poll(async () => await filesIn(directory)).toEqual([]);
     expect(await send(flow(cellId, 100))).toBe(200);
     await expectJournalUntouched();
   });
@@ -464,6 +464,6 @@ describe("a slow database", () => {
     });
     const codes = kept.map(({ code }) => code);
     expect(codes.sort()).toEqual(["undecodable", "unknown_cell", "upload_key_required"]);
-    expect(await filesIn(directory)).toEqual([]);
+    await expect.poll(async () => await filesIn(directory)).toEqual([]);
   });
 });

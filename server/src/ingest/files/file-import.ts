@@ -1,6 +1,5 @@
 import type { ImportReport } from "@ents-backend/schemas/import";
 import type { Db } from "../../db/connect.ts";
-import type { Reader } from "../../store/visibility.ts";
 import { Rehearsal } from "../../timeseries/rehearsal.ts";
 import { checkCells, requireOpen, requireStillOpen } from "./cells.ts";
 import { reportImport } from "./file-report.ts";
@@ -10,11 +9,9 @@ import type { Plan } from "./plan.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { survey, type Survey } from "./survey.ts";
 
-/** What is to be imported by whom, and who wants to hear of it. */
+/** What is to be imported by whom, who must own or edit every cell, and who wants to hear of it. */
 export interface FileImport extends PassOrder {
   readonly plan: Plan;
-  /** They must own or edit every cell. */
-  readonly importer: Reader;
   onProgress(progress: FileProgress): void;
 }
 

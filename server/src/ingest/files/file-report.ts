@@ -6,7 +6,7 @@ import type { CheckedCell } from "./cells.ts";
 import type { Passed } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import type { Survey, SurveyedFile, SurveyedSensor } from "./survey.ts";
-import type { VwcDecision } from "./vwc-unit.ts";
+import type { DeviceVwcDecision } from "./vwc-unit.ts";
 
 /** What is told of an import, or of its preview. */
 export async function reportImport(
@@ -76,9 +76,10 @@ async function describeLoggers(db: Db, { loggers }: Survey): Promise<ImportRepor
   });
 }
 
-function explainVwc(vwc: VwcDecision): string {
+function explainVwc(vwc: DeviceVwcDecision): string {
   if (vwc.because === "told") return "it was told";
   if (vwc.because === "set") return "the logger is set to send it so";
+  if (vwc.because === "both_kinds") return "values of both kinds, each of which tells for itself";
   if (vwc.because === "value_over_1")
     return `line ${vwc.line} has ${vwc.value}, which is no fraction`;
   return `no value is over 1 (${vwc.positiveValues} are positive)`;
@@ -96,9 +97,15 @@ function listWarnings({ files, early, late }: Survey): string[] {
 
 /** The firmware changed from fractions to percent: a file may go over the day when it was changed. */
 function warnOfVwc({ file, vwc, vwcMixture }: SurveyedFile): string[] {
-  if (!vwcMixture || vwc?.because !== "value_over_1") return [];
+  if (!vwcMixture || !vwc || vwc.because === "told") return [];
   const { below, positive } = vwcMixture;
-  return [
-    `${file.name}: VWC is taken for percent, but ${below} of ${positive} positive values are 1 at most: if those are fractions, import them apart and say so`,
-  ];
+  const small = `${below} of ${positive} positive values are 1 at most`;
+  const large = `${positive - below} of ${positive} positive values are over 1`;
+  const apart = "import them apart and say so";
+  const warnings = {
+    percent: `VWC is taken for percent, but ${small}: if those are fractions, ${apart}`,
+    fraction: `VWC is taken for a fraction, but ${large}: if those are percent, ${apart}`,
+    each: `${small}, and taken for fractions of VWC, as uploads of them are: if all are percent, say so`,
+  };
+  return [`${file.name}: ${warnings[vwc.unit]}`];
 }

@@ -11,7 +11,7 @@ export interface FileFormat {
   readonly title: string;
   /**
    * What VWC stands in: in percent, as here; in what the file's values show; in what the device is set to send, where
-   * somebody has said so, else in what they show.
+   * somebody has said so, else in what they show, each value for itself where they are of both kinds.
    */
   readonly vwc: "percent" | "as its values show" | "as its device sends";
   /** The error of a value that was printed with few digits: what is stored within it is the same value. */
@@ -40,7 +40,7 @@ export interface ReadOrder {
   readonly loggerId: number | undefined;
   /** Unix seconds: of readings that don't say when they came. */
   readonly receivedAt: number;
-  readonly vwcUnit: VwcUnit;
+  readonly vwcUnit: VwcUnit | "each";
   readonly mapping: Mapping | undefined;
   readonly signal: AbortSignal;
 }

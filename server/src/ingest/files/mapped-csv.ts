@@ -1,7 +1,6 @@
 import type { Mapping } from "@ents-backend/schemas/import";
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { defineError } from "../../lib/errors.ts";
-import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading } from "../../timeseries/write.ts";
 import { toPercent } from "../vwc.ts";
 import { detectEncoding, toUtf8 } from "./encoding.ts";
@@ -189,7 +188,7 @@ function parseId(text: string): number | undefined {
 function findColumns(
   file: string,
   { time, values, cell, logger }: Mapping,
-  vwcUnit: VwcUnit,
+  vwcUnit: ReadOrder["vwcUnit"],
   header: readonly string[] | undefined,
 ): Columns {
   const names = header?.map((name) => name.trim()) ?? [];
@@ -218,7 +217,7 @@ function findColumn(file: string, column: Column, names: readonly string[]): num
 
 function toColumn(
   { column, sensor, factor, offset = 0, cell }: Mapping["values"][number],
-  vwcUnit: VwcUnit,
+  vwcUnit: ReadOrder["vwcUnit"],
 ): Omit<ValueColumn, "at"> {
   const stream = findStream(sensor);
   // Who gives VWC a factor has said what it stands in.

@@ -2,11 +2,12 @@ import { powerStreams, terosStreams } from "@ents-backend/schemas/measurement";
 import type { Stream } from "@ents-backend/schemas/sensor";
 import { defineError } from "../../lib/errors.ts";
 import { parseTime } from "../../lib/time.ts";
-import type { VwcUnit } from "../../store/loggers.ts";
+
 import type { NewReading } from "../../timeseries/write.ts";
 import { toPercent } from "../vwc.ts";
 import { parseValue } from "./number.ts";
 import { printable, quote } from "./quote.ts";
+import type { ReadOrder } from "./format.ts";
 import type { Fault } from "./row.ts";
 
 /**
@@ -51,7 +52,7 @@ export interface Origin {
   readonly loggerId: number | null;
   /** Unix seconds. */
   readonly receivedAt: number;
-  readonly vwcUnit: VwcUnit;
+  readonly vwcUnit: ReadOrder["vwcUnit"];
 }
 
 const expected = quantities.map((quantity) => columns[quantity].header).join(", ");
@@ -140,7 +141,7 @@ export function toReadings(
 function convert(
   quantity: Quantity,
   values: Row["values"],
-  vwcUnit: VwcUnit,
+  vwcUnit: ReadOrder["vwcUnit"],
 ): number | null | undefined {
   const value = values[quantity];
   if (typeof value !== "number") return value;

@@ -1,16 +1,21 @@
 import type { DataType, Stream } from "@ents-backend/schemas/sensor";
 import type { Db } from "../../db/connect.ts";
 import { defineError } from "../../lib/errors.ts";
+import { findCells } from "../../store/cells.ts";
 import { findLoggers, type VwcUnit } from "../../store/loggers.ts";
+import type { Reader } from "../../store/visibility.ts";
 import { streamKey } from "../../timeseries/sensors.ts";
 import type { NewReading } from "../../timeseries/write.ts";
+import { lookIn } from "../lookup.ts";
+import { findOwnersRoles, isHeeded } from "../permission.ts";
 import type { FileFormat, Part, ReadOrder } from "./format.ts";
 import type { Plan, PlannedFile } from "./plan.ts";
-import { isVwc, VwcEvidence, type VwcDecision } from "./vwc-unit.ts";
+import { isVwc, VwcEvidence, type DeviceVwcDecision } from "./vwc-unit.ts";
 
 /** What a plan's files are read for; in what VWC stands is found out, unless it is told. */
 export interface SurveyOrder extends Omit<ReadOrder, "vwcUnit"> {
   readonly vwcUnit: VwcUnit | undefined;
+  readonly importer: Reader;
 }
 
 /** What one file holds. */
@@ -19,7 +24,7 @@ export interface SurveyedFile extends PlannedFile {
   readonly badRows: number;
   readonly ignored: readonly string[];
   /** Undefined when there is nothing to decide. */
-  readonly vwc: VwcDecision | undefined;
+  readonly vwc: DeviceVwcDecision | undefined;
   readonly vwcMixture: VwcEvidence["mixture"];
 }
 
@@ -87,22 +92,25 @@ export async function survey(
   const found = new Findings(order.receivedAt);
   let before_bytes = 0;
   for (const { file, format } of files) {
-    const [loggerIds, evidence] = [new Set<number>(), new VwcEvidence()];
+    const evidence = new VwcEvidence();
+    const numbers = { loggers: new Set<number>(), cells: new Set<number>() };
     const own = { rows: 0, badRows: 0, ignored: [] as readonly string[] };
     for await (const part of format.read(file, { ...order, vwcUnit: "percent" })) {
       own.rows += part.rows;
       own.badRows += part.badRows.length;
       own.ignored = part.ignored;
       found.add(file.name, part);
-      part.readings.forEach(({ stream, value, loggerId }, at) => {
-        if (loggerId !== null) loggerIds.add(loggerId);
-        if (isVwc(stream)) evidence.see(value, part.lines[at]!);
+      part.readings.forEach(({ stream, value, cellId, loggerId }, at) => {
+        if (!isVwc(stream)) return;
+        if (loggerId !== null) numbers.loggers.add(loggerId);
+        numbers.cells.add(cellId);
+        evidence.see(value, part.lines[at]!);
       });
       order.signal.throwIfAborted();
       onProgress({ rows: found.rows, bytes: before_bytes + part.bytes });
     }
     before_bytes += file.size;
-    const vwc = await decideVwc(db, format, order, evidence, loggerIds);
+    const vwc = await decideVwc(db, format, order, evidence, numbers);
     found.files.push({ file, format, ...own, vwc, vwcMixture: evidence.mixture });
   }
   return found;
@@ -111,18 +119,43 @@ export async function survey(
 async function decideVwc(
   db: Db,
   format: FileFormat,
-  { vwcUnit }: SurveyOrder,
+  { vwcUnit, importer }: SurveyOrder,
   evidence: VwcEvidence,
-  loggerIds: ReadonlySet<number>,
-): Promise<VwcDecision | undefined> {
+  numbers: Numbers,
+): Promise<DeviceVwcDecision | undefined> {
   const shown = evidence.decide();
   if (!shown || format.vwc === "percent") return undefined;
   if (vwcUnit) return { unit: vwcUnit, because: "told" };
   if (format.vwc === "as its values show") return shown;
-  const loggers = await findLoggers(db, [...loggerIds], []);
-  const units = new Set(loggers.map(({ vwc_unit }) => vwc_unit));
+  const unit = await findSetting(db, importer, numbers);
+  if (unit) return { unit, because: "set" };
+  return evidence.mixture ? { unit: "each", because: "both_kinds" } : shown;
+}
+
+/** Of the readings of VWC in a file. */
+interface Numbers {
+  readonly loggers: ReadonlySet<number>;
+  readonly cells: ReadonlySet<number>;
+}
+
+/** What all loggers of a file are set to send, as far as their settings hold for its cells. */
+async function findSetting(
+  db: Db,
+  { userId }: Reader,
+  numbers: Numbers,
+): Promise<VwcUnit | undefined> {
+  const loggers = await findLoggers(db, [...numbers.loggers], []);
+  const cells = await findCells(
+    db,
+    [...numbers.cells].filter((id) => id < 2 ** 31),
+    [],
+  );
+  const roles = await findOwnersRoles(lookIn(db), loggers, cells);
+  const heeded = loggers.filter((one) => cells.every((cell) => isHeeded(one, userId, cell, roles)));
+  const units = new Set(heeded.map(({ vwc_unit }) => vwc_unit));
   const [unit] = units;
-  return unit && units.size === 1 ? { unit, because: "set" } : shown;
+  const isOfAll = heeded.length === numbers.loggers.size && units.size === 1;
+  return isOfAll ? (unit ?? undefined) : undefined;
 }
 
 class Findings implements Survey {

@@ -24,6 +24,14 @@ export type VwcDecision =
     };
 
 /**
+ * The same of files that devices write: a card may go over the day when its node began to send percent, and then each
+ * value has to tell for itself, as in uploads.
+ */
+export type DeviceVwcDecision =
+  | VwcDecision
+  | { readonly unit: "each"; readonly because: "both_kinds" };
+
+/**
  * Decides what a file holds VWC in, for the file as a whole, whatever its header says: a fraction, unless there
  * is a value that can't be one.
  *

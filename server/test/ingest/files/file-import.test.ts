@@ -165,7 +165,7 @@ describe("an import of files", () => {
       );
     const { report } = await preview([
       vwcFile("fraction", 99, [0.3, 0.4]),
-      vwcFile("percent", 99, [0.3, 34]),
+      vwcFile("percent", 99, [-1.3, 34]),
       vwcFile("set", logger, [0.3, 0.4]),
     ]);
     expect(
@@ -175,11 +175,43 @@ describe("an import of files", () => {
       ["percent", "line 3 has 34, which is no fraction"],
       ["percent", "the logger is set to send it so"],
     ]);
-    expect(report.warnings).toEqual([
-      expect.stringMatching(
-        /^percent: VWC is taken for percent, but 1 of 2 positive values are 1 at most/,
-      ),
-    ]);
+    expect(report.warnings).toEqual([]);
+  });
+
+  it("lets each value tell on a card that goes over the day of new firmware", async () => {
+    const cellId = await makeCell();
+    const rows = [0.34, 0.341, 34.5, 0.5].map((value, at) => `${start + at},${cellId},99,${value}`);
+    const card = fileOf(
+      "TEROS12_VWC_ADJ.csv",
+      ["unix_time (s),cell_id,logger_id,TEROS12_VWC_ADJ", ...rows, ""].join("\n"),
+    );
+    const { report } = await run([card]);
+    expect(report.files).toMatchObject([{ vwc_unit: "each" }]);
+    expect(report.warnings).toEqual([expect.stringMatching(/3 of 4 .* taken for fractions/)]);
+    expect(await vwcOf(cellId)).toEqual(
+      [34, 34.1, 34.5, 50].map((value) => expect.closeTo(value, 9) as number),
+    );
+  });
+
+  it("heeds the setting of a logger that is the cell's, and says what it means for a card", async () => {
+    const [ada, bob] = [await newUser(api), await newUser(api)];
+    const { id } = await createLogger(api.db, {
+      name: "bob's",
+      vwcUnit: "percent",
+      userId: bob.id,
+    });
+    const cards = async (cellId: number) => {
+      const rows = [0.5, 34.5].map((value, at) => `${start + at},${cellId},${id},${value}`);
+      const lines = ["unix_time (s),cell_id,logger_id,TEROS12_VWC_ADJ", ...rows, ""];
+      const importer = { userId: undefined, admin: true };
+      const { report } = await run([fileOf("c.csv", lines.join("\n"))], { importer });
+      return { unit: report.files[0]!.vwc_unit, warned: report.warnings.length };
+    };
+    const strange = await makeCell({ userId: ada.id });
+    expect(await cards(strange)).toEqual({ unit: "each", warned: 1 });
+    await setMember(api.db, strange, bob.id, "editor");
+    expect(await cards(strange)).toEqual({ unit: "percent", warned: 1 });
+    expect(await cards(await makeCell())).toEqual({ unit: "percent", warned: 1 });
   });
 
   it("keeps a table's own power beside its voltage and current", async () => {
@@ -319,6 +351,17 @@ function roomFor(free_bytes: number): KeepRoom {
     left_bytes -= bytes;
     if (left_bytes < 0) throw new Error("the disk is full");
   };
+}
+
+async function vwcOf(cellId: number) {
+  const stored = await api.db
+    .selectFrom("reading")
+    .innerJoin("sensor", "sensor.id", "sensor_id")
+    .select("value")
+    .where("cell_id", "=", cellId)
+    .orderBy("ts")
+    .execute();
+  return stored.map(({ value }) => value);
 }
 
 async function isStored(cellId: number): Promise<boolean> {
