@@ -88,8 +88,9 @@ function formatStream(stream: Stream, called: string): string {
 function parseStream(text: string): Pick<Stream, "name" | "measurement"> {
   const named = findNamedStream(text);
   if (named) return { name: named.name, measurement: named.measurement };
-  const [name = "", measurement = name] = text.split(".").map(decode);
-  return { name, measurement };
+  const dot = text.indexOf(".");
+  const [name, measurement] = dot < 0 ? [text, text] : [text.slice(0, dot), text.slice(dot + 1)];
+  return { name: decode(name), measurement: decode(measurement) };
 }
 
 /** Percent-encodes some ASCII characters, and what would be taken for encoded. */

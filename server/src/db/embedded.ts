@@ -54,6 +54,9 @@ export async function startPrepared(
   return new KeptDatabase(site, await attach(site, { ...(signal && { signal }) }), leavesRestart);
 }
 
+/** What a statement fails with we are told; repeats do so by design, and the server's log would grow with them. */
+const settings = new URLSearchParams({ options: "-c log_min_messages=log" }).toString();
+
 class KeptDatabase implements EmbeddedDatabase {
   readonly url: string;
   readonly #site: Site;
@@ -69,7 +72,7 @@ class KeptDatabase implements EmbeddedDatabase {
     this.#leavesRestart = leavesRestart;
     this.#holder = attached.holder;
     this.#port = attached.holder.port;
-    this.url = `postgres://${superuser}:${site.password}@127.0.0.1:${this.#port}/${databaseName}`;
+    this.url = `postgres://${superuser}:${site.password}@127.0.0.1:${this.#port}/${databaseName}?${settings}`;
     this.#upkeep = this.#keepUp(attached);
   }
 

@@ -45,8 +45,6 @@ const settings: Readonly<Record<string, string>> = {
   timezone: "UTC",
   log_timezone: "UTC",
   log_checkpoints: "off",
-  // What a statement fails with its sender is told; repeats do so by design, and the file would grow with them.
-  log_min_messages: "log",
   // Our reader of the log knows PostgreSQL's English.
   lc_messages: "C",
 };

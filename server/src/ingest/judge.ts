@@ -1,6 +1,6 @@
 import { isSameStream, sensorType } from "@ents-backend/schemas/sensor";
 import type { Cell } from "../store/cells.ts";
-import type { Logger, VwcUnit } from "../store/loggers.ts";
+import type { KnownLogger, VwcUnit } from "../store/loggers.ts";
 import type { Message, NewReading } from "../timeseries/write.ts";
 import { describeReference, type Directory } from "./directory.ts";
 import {
@@ -28,8 +28,8 @@ const vwc = sensorType("TEROS12_VWC_ADJ");
 /** The measurements of one upload, and how they came. */
 export interface Candidate extends Arrival {
   readonly measurements: readonly Measurement[];
-  /** By whose key it came first, where it comes again from somebody else. */
-  readonly whose?: string | undefined;
+  /** By whose key it came first, where it comes again from somebody else; null: without one. */
+  readonly whose?: string | null;
 }
 
 export type Verdict = { readonly readings: readonly NewReading[] } | { readonly refusal: Refusal };
@@ -87,7 +87,7 @@ function findCellFaults(
 
 function findLoggerFaults(
   { sender, measurements }: Candidate,
-  loggers: Directory<Logger>,
+  loggers: Directory<KnownLogger>,
 ): Refusal | undefined {
   return refusalIfAny(measurements, ({ logger }) => findLoggerFault(sender, logger, loggers));
 }
@@ -100,7 +100,7 @@ function loggerOf(sender: Sender, reference: Reference | undefined): Reference |
 function toReadings(
   { measurements, sender, receivedAt, whose = onBehalfOf(sender) }: Candidate,
   cells: Directory<Cell>,
-  loggers: Directory<Logger>,
+  loggers: Directory<KnownLogger>,
   ownersRoles: Roles,
 ): NewReading[] {
   return measurements.flatMap(({ cell: named, logger, ts, values }) => {

@@ -1,13 +1,13 @@
 import type { Db } from "../db/connect.ts";
 import { findCells, type Cell } from "../store/cells.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
-import { findLoggers, type Logger } from "../store/loggers.ts";
+import { findLoggers, type KnownLogger } from "../store/loggers.ts";
 import { findUploadable } from "../store/members.ts";
 
 /** Where uploads are judged from: which cells and loggers there are, and who may upload to which cell. */
 export interface Lookup {
   cells(ids: readonly number[], names: readonly string[]): Promise<readonly Cell[]>;
-  loggers(ids: readonly number[], names: readonly string[]): Promise<readonly Logger[]>;
+  loggers(ids: readonly number[], names: readonly string[]): Promise<readonly KnownLogger[]>;
   /** Those of some cells that a user may upload to by a role. */
   uploadable(userId: string, cellIds: readonly number[]): Promise<readonly number[]>;
 }
@@ -35,7 +35,7 @@ export class Memory implements Lookup {
   readonly #db: Db;
   #version: Promise<number> | undefined;
   readonly #cells = emptyShelf<Cell>();
-  readonly #loggers = emptyShelf<Logger>();
+  readonly #loggers = emptyShelf<KnownLogger>();
   readonly #roles = new Map<string, boolean>();
 
   constructor(db: Db) {
@@ -58,7 +58,7 @@ export class Memory implements Lookup {
     return await this.#recall(this.#cells, ids, names, findCells, false);
   }
 
-  async loggers(ids: readonly number[], names: readonly string[]): Promise<readonly Logger[]> {
+  async loggers(ids: readonly number[], names: readonly string[]): Promise<readonly KnownLogger[]> {
     return await this.#recall(this.#loggers, ids, names, findLoggers, true);
   }
 

@@ -2,7 +2,7 @@ import type { Db } from "../db/connect.ts";
 import { KnownError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createCell, type Cell, type UploadPolicy } from "../store/cells.ts";
-import { createLogger, type Logger } from "../store/loggers.ts";
+import { createLogger, type KnownLogger } from "../store/loggers.ts";
 import { Directory, numbersAndNames } from "./directory.ts";
 import type { Lookup } from "./lookup.ts";
 import type { Reference, Sender } from "./uplink.ts";
@@ -41,7 +41,7 @@ export async function findOrCreateLoggers<Upload extends Arrival>(
   { db, lookup }: CreatorDeps,
   uploads: readonly Upload[],
   referencesOf: ReferencesOf<Upload>,
-): Promise<Directory<Logger>> {
+): Promise<Directory<KnownLogger>> {
   return await findOrCreate(db, uploads, referencesOf, {
     objectType: "logger",
     find: async (ids, names) => await lookup.loggers(ids, names),
@@ -52,7 +52,11 @@ export async function findOrCreateLoggers<Upload extends Arrival>(
 interface Table<Row> {
   readonly objectType: "cell" | "logger";
   readonly find: (ids: readonly number[], names: readonly string[]) => Promise<readonly Row[]>;
-  readonly create: (db: Db, name: string, userId: string | null) => Promise<Row>;
+  readonly create: (
+    db: Db,
+    name: string,
+    userId: string | null,
+  ) => Promise<{ readonly id: number }>;
 }
 
 async function findOrCreate<

@@ -1,5 +1,5 @@
 import type { Cell } from "../store/cells.ts";
-import type { Logger } from "../store/loggers.ts";
+import type { KnownLogger, Logger } from "../store/loggers.ts";
 import { closedCell, forbiddenCell, otherLogger, type Refusal } from "./refusal.ts";
 import { describeReference, type Directory } from "./directory.ts";
 import type { Lookup } from "./lookup.ts";
@@ -44,18 +44,18 @@ async function findRolesOf(
 
 /**
  * Whether a logger's settings hold for what comes under its number to a cell. They do where it is known to be its
- * owner's, and where its owner may upload by a role; what belongs to nobody is the operator's. Numbers are what nodes say:
- * a stranger's logger may have the same.
+ * owner's, and where its owner may upload by a role; what belongs to nobody is the operator's, as an admin's is. Numbers
+ * are what nodes say: a stranger's logger may have the same.
  *
- * @param whose the user by whose key, or their logger's, it comes
+ * @param whose the user by whose key, or their logger's, it comes, if it comes by one
  */
 export function isHeeded(
-  { user_id: ownerId }: Logger,
-  whose: string | undefined,
+  { user_id: ownerId, of_admin }: KnownLogger,
+  whose: string | null | undefined,
   cell: Pick<Cell, "id" | "user_id">,
   ownersRoles: Roles,
 ): boolean {
-  if (ownerId === null || cell.user_id === null) return true;
+  if (ownerId === null || of_admin || cell.user_id === null) return true;
   return whose === ownerId || (ownersRoles.get(ownerId)?.has(cell.id) ?? false);
 }
 

@@ -80,15 +80,14 @@ async function place(
   return verdict!.readings.map((reading) => ({ ...reading, receivedAt }));
 }
 
-/** By whose key an upload came. */
+/** By whose key an upload came; null: without one. */
 async function findSenderOf(
   db: Db,
   { account_id, logger_id }: WholeUpload,
-): Promise<string | undefined> {
-  if (account_id !== null) return account_id;
-  if (logger_id === null) return undefined;
+): Promise<string | null> {
+  if (account_id !== null || logger_id === null) return account_id;
   const [logger] = await findLoggers(db, [logger_id], []);
-  return logger?.user_id ?? undefined;
+  return logger?.user_id ?? null;
 }
 
 /** Reads an upload in quarantine as it is read today. */

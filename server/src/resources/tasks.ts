@@ -66,7 +66,8 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
         operationId: "listTasks",
         summary: "One's tasks, the newest first",
         security: forPeople,
-        description: "One's tasks, the newest first",
+        description:
+          "One's tasks, the newest first; params and results of more than 8 kB are left out: {} and null",
         querystring: TasksQuery,
         response: { 200: TaskList },
       },
@@ -181,6 +182,8 @@ export async function addTask(
     const [error] = Value.Errors(kind.params, given);
     throw invalidParams({ problem: describeSchemaError(error, "params") });
   }
+  const same = await findSame?.(db);
+  if (same) return same.id;
   const asker = { userId: owner.accountId ?? undefined, admin };
   const prepared = await kind.prepare(given, asker);
   const task = { ...owner, kind: kind.name, params: prepared, asAdmin: admin, keep_s };

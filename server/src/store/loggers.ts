@@ -19,6 +19,12 @@ export interface Logger {
   readonly ttn_device_id: string | null;
 }
 
+/** A logger as uploads are judged by it. */
+export interface KnownLogger extends Logger {
+  /** Whether its owner is an admin. */
+  readonly of_admin: boolean;
+}
+
 /** What a device sends volumetric water content in; where it isn't known, ingest guesses. */
 export const vwcUnits = ["fraction", "percent"] as const;
 export type VwcUnit = (typeof vwcUnits)[number];
@@ -152,10 +158,15 @@ export async function findLoggers(
   db: Db,
   ids: readonly number[],
   names: readonly string[],
-): Promise<Logger[]> {
+): Promise<KnownLogger[]> {
   return await db
     .selectFrom("logger")
     .select(columns)
+    .select(
+      sql<boolean>`exists (select from account where account.id = logger.user_id and admin)`.as(
+        "of_admin",
+      ),
+    )
     .where(
       sql<boolean>`(id = any (${ids}::bigint[])
         or lower(name) = any (array(select lower(unnest(${names}::text[])))))`,

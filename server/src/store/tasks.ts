@@ -171,7 +171,7 @@ export async function cancelTask(db: Db, id: string): Promise<boolean> {
 
 /**
  * Forgets a task that is over, and its result; with the preview of an import the files that were sent for it, unless
- * another preview is of them too.
+ * another preview is of them too, or they are being imported.
  *
  * @returns whether it was one
  */
@@ -184,6 +184,11 @@ export async function deleteTask(db: Db, id: string): Promise<boolean> {
       update file set expires_at = now() from over
       where over.kind = 'import-preview' and over.params -> 'files' ? file.id::text
         and file.account_id = over.account_id and file.task_id is null and file.expires_at > now()
+        and not exists (
+          select from task as run
+          where run.kind = 'import' and run.params ->> 'preview' = over.id::text
+            and run.state in ('PENDING', 'STARTED')
+        )
         and not exists (
           select from task as other
           where other.kind = over.kind and other.account_id = over.account_id and other.id <> over.id

@@ -46,11 +46,15 @@ export interface Sighting {
   readonly receivedAt: number;
 }
 
-/** @param sighted keys of sightings that are no news */
+/**
+ * @param sighted keys of sightings that are no news
+ * @param sightedAt Unix seconds, before which nothing was sighted, whenever it came
+ */
 export async function prepare(
   sensors: SensorIds,
   readings: readonly NewReading[],
   sighted: ReadonlySet<string>,
+  sightedAt: number,
 ): Promise<Batch> {
   const halves = readings.filter(isHalfOfPower);
   const ids = await sensors.ensure([...readings, ...halves.map(toPower)]);
@@ -62,7 +66,7 @@ export async function prepare(
     order,
     instants,
     halvesAreAlone: instants.some(({ voltage, current }) => !voltage || !current),
-    sightings: sightingsIn(readings, sighted),
+    sightings: sightingsIn(readings, sighted, sightedAt),
   };
 }
 
@@ -130,11 +134,16 @@ function emptyInstant(
   };
 }
 
-function sightingsIn(readings: readonly NewReading[], sighted: ReadonlySet<string>): Sighting[] {
+function sightingsIn(
+  readings: readonly NewReading[],
+  sighted: ReadonlySet<string>,
+  sightedAt: number,
+): Sighting[] {
   const seen = new Map<string, Sighting>();
   let last: NewReading | undefined;
   for (const reading of readings) {
-    const { loggerId, cellId, receivedAt } = reading;
+    const { loggerId, cellId } = reading;
+    const receivedAt = Math.max(reading.receivedAt, sightedAt);
     const isAsBefore = last?.loggerId === loggerId && last.cellId === cellId;
     last = reading;
     if (loggerId === null || isAsBefore) continue;

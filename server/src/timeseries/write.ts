@@ -82,17 +82,20 @@ export class Writer {
    * Stores groups of readings, all or none, in one transaction. Answers after the commit.
    *
    * @param version the directory's version by which the readings were judged; undefined when that doesn't matter
+   * @param sightedAt Unix seconds, before which none of their loggers was seen: whose number it is depends on who
+   *   was first, and files say when their readings came
    * @returns what became of each group, in order
    * @throws StaleDirectory
    */
   async write(
     groups: readonly (readonly NewReading[])[],
     version: number | undefined,
+    sightedAt = 0,
   ): Promise<Written[]> {
     const readings = groups.flat();
     if (readings.length === 0)
       return groups.map(() => ({ stored: 0, repeated: 0, conflicting: 0 }));
-    const batch = await prepare(this.#sensors, readings, this.#sighted);
+    const batch = await prepare(this.#sensors, readings, this.#sighted, sightedAt);
     const { old, conflicting, foldDue } =
       (await this.#add(batch, version)) ?? (await this.#store(batch, version));
     if (foldDue) this.#fold();

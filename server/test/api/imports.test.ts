@@ -1,5 +1,7 @@
 import { connect as connectTo } from "node:net";
 import type { Import } from "@ents-backend/schemas/import";
+import type { Task } from "@ents-backend/schemas/task";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCell } from "../../src/store/cells.ts";
 import { setMember } from "../../src/store/members.ts";
@@ -115,6 +117,23 @@ describe("/api/imports", () => {
     await untilCounted(before);
   });
 
+  it("goes on when the task of its preview is deleted meanwhile", async () => {
+    const ada = await newUser(api);
+    const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
+    const { id } = (await send(ada, files)).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    const lock = await api.db.startTransaction().execute();
+    await sql`lock table reading in access exclusive mode`.execute(lock);
+    const { run } = (await call(ada, "POST", `/api/imports/${id}/run`)).json<Import>();
+    const now = async () => (await call(ada, "GET", `/api/tasks/${run!.id}`)).json<Task>();
+    const options = { timeout: 25_000, interval: 50 };
+    await expect.poll(async () => (await now()).doing, options).toMatch(/^reading/);
+    expect((await call(ada, "DELETE", `/api/tasks/${id}`)).statusCode).toBe(200);
+    await lock.rollback().execute();
+    await expect.poll(async () => (await now()).state, options).toBe("SUCCESS");
+    expect((await now()).result).toMatchObject({ readings: { new: 1 } });
+  });
+
   it("runs once, also when it is told to twice at the same moment", async () => {
     const ada = await newUser(api);
     const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1, 2, 3]) };
@@ -129,6 +148,9 @@ describe("/api/imports", () => {
     ]);
     const { report } = await until(ada, id, "run", "SUCCESS");
     expect(report).toMatchObject({ readings: { new: 3, repeated: 0 } });
+    await api.db.deleteFrom("cell").where("user_id", "=", ada.id).execute();
+    const again = await call(ada, "POST", `/api/imports/${id}/run`);
+    expect([again.statusCode, again.json<Import>().run?.state]).toEqual([202, "SUCCESS"]);
   });
 
   it("reads any table by a mapping", async () => {

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { powerStreams } from "@ents-backend/schemas/measurement";
 import { describe, expect, it } from "vitest";
+import { SteadyWriter } from "../../src/ingest/files/steady-writer.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { TtnClient } from "../../src/ttn/client.ts";
 import { useApi } from "../support/api.ts";
@@ -21,6 +23,8 @@ interface Made {
   readonly logger_id: number;
   readonly ttn_device_id: string;
 }
+
+const imported = { stream: powerStreams.v, dataType: "float", ts: 1, value: 1 } as const;
 
 const lorawan = {
   type: "ents",
@@ -209,11 +213,15 @@ describe("the number of a logger", () => {
       { id: 4711, cell_id: owner.id, first_received_at: expect.any(String) },
     ]);
     expect(await unregistered(other.owner)).toEqual([]);
+    // What a file says of when it came makes nobody the first.
+    const late = await newTeam(api, "public");
+    const backdated = { ...imported, cellId: late.id, receivedAt: 1, loggerId: 4711 };
+    await new SteadyWriter(api.db).write([backdated]);
     const claim = async (who: Parameters<typeof as>[1], id = 4711) =>
       (await as(api, who).post("/api/logger/", { name: `claimed ${id}`, id })).json<object>();
     const key = await newKey(api, owner.admin, ["manage"]);
     const added = await rowsAdded(api.db, async () => {
-      for (const who of [other.owner, owner.editor, key])
+      for (const who of [other.owner, late.owner, owner.editor, key])
         expect(await claim(who)).toMatchObject({ status: 403, code: "logger_number_not_yours" });
       expect(await claim(owner.owner, 4712)).toMatchObject({ status: 403 });
       expect(await claim(owner.admin, 2 ** 31)).toMatchObject({ status: 400 });
@@ -231,12 +239,14 @@ describe("the setting of a logger", () => {
   it("holds where its owner may upload, or sends; not for who uses the same number elsewhere", async () => {
     const [its, strange] = [await newTeam(api, "public"), await newTeam(api, "public")];
     const nobodys = await newCell(api);
+    const byAdmin = { name: "an admin's", vwc_unit: "percent" };
+    const admins = (await as(api, its.admin).post("/api/logger/", byAdmin)).json<Made>().logger_id;
     const wish = { name: "sends percent", vwc_unit: "percent" };
     const { logger_id: loggerId } = (
       await as(api, its.editor).post("/api/logger/", wish)
     ).json<Made>();
-    const vwcOf = async (cellId: number, headers = {}) => {
-      const meta = { cellId, loggerId, ts: sentTs };
+    const vwcOf = async (cellId: number, headers = {}, number = loggerId) => {
+      const meta = { cellId, loggerId: number, ts: sentTs };
       const message = encodeVersion2([{ meta, type: 4, value: decimal(0.5) }]);
       expect((await api.postBytes(message, { ...version2, ...headers })).statusCode).toBe(200);
       const stream = ["TEROS12_VWC_ADJ", "Volumetric Water Content"] as const;
@@ -248,6 +258,8 @@ describe("the setting of a logger", () => {
     expect(await vwcOf(strange.id)).toEqual([50]);
     const own = await newTeam(api, "public");
     expect(await vwcOf(own.id, its.editor.headers)).toEqual([0.5]);
+    const another = await newTeam(api, "public");
+    expect(await vwcOf(another.id, {}, admins)).toEqual([0.5]);
   });
 });
 

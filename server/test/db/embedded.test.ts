@@ -115,6 +115,7 @@ describe("startEmbedded", () => {
     const { password } = new URL(database.url);
     expect(password.length).toBeGreaterThanOrEqual(22); // 128 bits in base64
     expect((await stat(join(dataDir, "postgres.password"))).mode & 0o777).toBe(0o600);
+    await query(database, "select no_such_column").catch(() => undefined);
     await query(database, "do $$ begin raise log 'noted'; end $$");
     const told = [
       await commands,
@@ -122,6 +123,7 @@ describe("startEmbedded", () => {
       ...lines,
     ].join("\n");
     expect(told).toContain("noted");
+    expect(told).not.toContain("no_such_column");
     expect(told).toContain(`-D ${dataDir}`);
     expect(told).not.toContain(password);
     await expect(

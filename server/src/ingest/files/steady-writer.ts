@@ -1,5 +1,6 @@
 import type { Db } from "../../db/connect.ts";
 import { isReferenceGone } from "../../db/fault.ts";
+import { systemClock } from "../../lib/clock.ts";
 import { readDirectoryVersion } from "../../store/directory.ts";
 import { StaleDirectory } from "../../timeseries/store-readings.ts";
 import { Writer, type NewReading, type Written } from "../../timeseries/write.ts";
@@ -22,7 +23,7 @@ export class SteadyWriter {
     this.#known ??= await this.#learn();
     const { writer, version } = this.#known;
     try {
-      const [written] = await writer.write([readings], version);
+      const [written] = await writer.write([readings], version, systemClock());
       return written!;
     } catch (error) {
       // That a cell is gone may show before the directory's version does.

@@ -154,7 +154,8 @@ async function findSetting(
   const heeded = loggers.filter((one) => cells.every((cell) => isHeeded(one, userId, cell, roles)));
   const units = new Set(heeded.map(({ vwc_unit }) => vwc_unit));
   const [unit] = units;
-  const isOfAll = heeded.length === numbers.loggers.size && units.size === 1;
+  // What no logger has may be the same node before it was told its number.
+  const isOfAll = heeded.length === loggers.length && units.size === 1;
   return isOfAll ? (unit ?? undefined) : undefined;
 }
 

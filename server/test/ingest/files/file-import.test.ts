@@ -201,7 +201,8 @@ describe("an import of files", () => {
       userId: bob.id,
     });
     const cards = async (cellId: number) => {
-      const rows = [0.5, 34.5].map((value, at) => `${start + at},${cellId},${id},${value}`);
+      // Before its node was told its number it said 0.
+      const rows = [0.5, 34.5].map((value, at) => `${start + at},${cellId},${at * id},${value}`);
       const lines = ["unix_time (s),cell_id,logger_id,TEROS12_VWC_ADJ", ...rows, ""];
       const importer = { userId: undefined, admin: true };
       const { report } = await run([fileOf("c.csv", lines.join("\n"))], { importer });
