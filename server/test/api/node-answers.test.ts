@@ -393,7 +393,10 @@ const keyed: Case[] = [
     "an unknown key, version 2",
     () => byKey(cells.open, { ...v2, change: () => `/u/${"A".repeat(22)}` }),
     401,
-    [[0, 3]],
+    [
+      [7, 3],
+      [8, 3],
+    ],
   ],
   ["no key", () => byKey(cells.own, { change: () => "/u/" }), 404, "error"],
   ["more than a key", () => byKey(cells.own, { change: (path) => `${path}/x` }), 404, "error"],
