@@ -53,27 +53,36 @@ export interface ExportDescription {
 export interface WideColumn {
   readonly cell: { readonly id: number; readonly name: string };
   readonly stream: Stream;
+  /** Over which time its values are means; undefined: they are readings. */
+  readonly meanBy?: string | undefined;
 }
 
 /**
- * `Plot 7 (1) power.v [mV]`. Sensors that not every cell may have are called `name.measurement`, where what would be taken
+ * `Plot 7 (1) power.v [mV]`, of means `Plot 7 (1) power.v [mV; mean by hour]`. Sensors that not every cell may have are called `name.measurement`, where what would be taken
  * for a part of the column's name is percent-encoded (RFC 3986): dots, parentheses and brackets.
  *
  * @param called one of the stream's names
  */
-export function formatWideColumn({ cell, stream }: WideColumn, called: string): string {
-  return `${cell.name} (${cell.id}) ${formatStream(stream, called)} [${encode(stream.unit, /[[\]]/)}]`;
+export function formatWideColumn({ cell, stream, meanBy }: WideColumn, called: string): string {
+  const unit = encode(stream.unit, /[[\]]/) + (meanBy === undefined ? "" : `${means}${meanBy}`);
+  return `${cell.name} (${cell.id}) ${formatStream(stream, called)} [${unit}]`;
 }
+
+const means = "; mean by ";
 
 const wideColumn = /^(.*) \((\d{1,10})\) ([^()[\]]+) \[([^[\]]*)\]$/s;
 
 /** Reads the name of a column back; undefined where it isn't one. */
 export function parseWideColumn(text: string): WideColumn | undefined {
-  const [, cell, id, called, unit] = wideColumn.exec(text) ?? [];
-  if (cell === undefined || called === undefined || unit === undefined) return undefined;
+  const [, cell, id, called, inside] = wideColumn.exec(text) ?? [];
+  if (cell === undefined || called === undefined || inside === undefined) return undefined;
+  const end = inside.lastIndexOf(means);
+  const [unit, meanBy] =
+    end < 0 ? [inside] : [inside.slice(0, end), inside.slice(end + means.length)];
   return {
     cell: { id: Number(id), name: cell },
     stream: { ...parseStream(called), unit: decode(unit) },
+    ...(meanBy !== undefined && { meanBy }),
   };
 }
 

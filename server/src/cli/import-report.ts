@@ -69,13 +69,23 @@ function listGaps({ gaps: { filled, longest } }: ImportReport, dryRun: boolean):
   return listed(`gaps ${dryRun ? "that would be filled" : "filled"} (${count(filled)})`, lines);
 }
 
-function describeOutcome({ finished, cells, readings, bad_rows }: ImportReport, dryRun: boolean) {
+/** Whether there are rows, and none of them could be read. */
+export function isVain({ rows, bad_rows }: Pick<ImportReport, "rows" | "bad_rows">): boolean {
+  return rows > 0 && bad_rows === rows;
+}
+
+function describeOutcome(
+  { finished, cells, readings, rows, bad_rows }: ImportReport,
+  dryRun: boolean,
+) {
   if (!finished)
     return dryRun
       ? "Interrupted: nothing was stored."
       : "Interrupted: what is counted as new is stored. Run the same command again to go on.";
   if (cells.some(({ problem }) => problem !== null))
     return "This can't be imported as it is: see the cells above.";
+  if (isVain({ rows, bad_rows }))
+    return "No row of it could be read: see why above. Nothing was stored.";
   if (dryRun) return "Nothing was stored: this was a dry run.";
   const rest = bad_rows > 0 ? ` ${count(bad_rows)} bad rows did NOT go in.` : "";
   return (

@@ -23,7 +23,7 @@ import { everything } from "../store/visibility.ts";
 import { getCellCalled, getLoggerCalled } from "./called.ts";
 import { withDatabase } from "./database.ts";
 import { legacyCommand } from "./import-legacy.ts";
-import { describeReport } from "./import-report.ts";
+import { describeReport, isVain } from "./import-report.ts";
 import { importRocketLoggerCommand } from "./import-rocketlogger.ts";
 import { interrupted, onceSignalled } from "./interrupt.ts";
 
@@ -68,7 +68,7 @@ mapping any table of measurements. docs/importing.md shows each of them.
 Importing a file again adds nothing, and an import that was stopped goes on when it is run again. A reading that
 differs from one that is stored for its time changes nothing either: it is kept as a conflict, and counted.
 
-Exit status: 0 all went in (rows that are bad are told of, and left out); 1 the import failed, or would fail;
+Exit status: 0 all went in (rows that are bad are told of, and left out); 1 the import failed, or would fail, or all rows are bad;
 130 interrupted.
 
 Examples:
@@ -138,8 +138,9 @@ async function readMapping(text: string): Promise<Mapping> {
   return parseMappingText(content);
 }
 
-function exitCode({ finished, cells }: ImportReport): number {
+function exitCode({ finished, cells, ...counts }: ImportReport): number {
   if (!finished) return interrupted;
+  if (isVain(counts)) return 1;
   return cells.some(({ problem }) => problem !== null) ? 1 : 0;
 }
 

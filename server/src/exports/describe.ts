@@ -30,7 +30,7 @@ export function describeExport(table: Table): ExportDescription {
       measurement: sensor.measurement,
       unit: sensor.unit,
       data_type: sensor.data_type,
-      column: nameColumn(sensor),
+      column: nameColumn(sensor, query.params),
     })),
   };
 }

@@ -6,7 +6,7 @@ const names = ["latitude", "longitude", "lat", "long"];
 /** The dashboard sends coordinates as what stands in its fields: texts, in JSON too. An empty one is none. */
 export const readCoordinates: preValidationHookHandler = (request, _reply, done) => {
   const { body } = request;
-  if (typeof body === "object" && body !== null)
+  if (typeof body === "object" && body !== null && !Array.isArray(body))
     request.body = Object.fromEntries(
       Object.entries(body).map(([name, value]: [string, unknown]) => [
         name,

@@ -104,9 +104,10 @@ describe("the name of a column", () => {
         fc.oneof(own, known),
         text,
         (cell, { name, measurement }, unit) => {
-          const column = { cell, stream: { name, measurement, unit } };
-          for (const called of streamNames(column.stream))
-            expect(parseWideColumn(formatWideColumn(column, called))).toEqual(column);
+          const readings = { cell, stream: { name, measurement, unit } };
+          for (const column of [readings, { ...readings, meanBy: "6 hours" }])
+            for (const called of streamNames(column.stream))
+              expect(parseWideColumn(formatWideColumn(column, called))).toEqual(column);
         },
       ),
       { numRuns: 2000 },

@@ -44,7 +44,7 @@ describe("a wide CSV", () => {
     const cell = await exports.newCell("Empty");
     expect(await exports.text([cell])).toBe("timestamp\n");
     await exports.store(cell, temperature, [[start, 1]]);
-    const head = `timestamp,Empty (${cell}) BME280_TEMP [C]\n`;
+    const head = `timestamp,Empty (${cell}) BME280_TEMP [C; mean by day]\n`;
     expect(await exports.text([cell], { end: String(start - 1) })).toBe("timestamp\n");
     const asked: Partial<ExportParams> = {
       sensors: ["BME280_TEMP", "teros12.vwc"],

@@ -23,7 +23,8 @@ export interface CommonOptions {
   readonly dryRun?: boolean;
 }
 
-const defaultUrl = new URL("http://localhost:8000/api/sensor/");
+const door = "/api/sensor/";
+const defaultUrl = new URL(door, "http://localhost:8000");
 
 /** What a soil power node measures. */
 const defaultSensors = [
@@ -144,6 +145,7 @@ function httpUrl(text: string): URL {
   const url = URL.parse(text);
   if (!url || !["http:", "https:"].includes(url.protocol))
     throw new InvalidArgumentError("an address as http://localhost:8000/api/sensor/.");
+  if (url.pathname === "/") url.pathname = door;
   return url;
 }
 

@@ -70,6 +70,6 @@ async function listOpen(
 
 function describeProblem(name: string | undefined, isOpen: boolean): string | undefined {
   if (name === undefined)
-    return "there is no such cell here (one can be named that all of it goes to)";
+    return "there is no such cell here (it can be made with this number, or one be named that all of the file goes to)";
   return isOpen ? undefined : "only its owner and editors may import into it";
 }

@@ -99,12 +99,11 @@ function readTidyRow(fields: readonly string[], order: ReadOrder): NewReading[] 
   ];
 }
 
-function findWideReader(names: readonly string[]): RowReader | undefined {
-  const columns = names.map((name) => {
-    const column = parseWideColumn(unguardFormula(name));
-    return column && { cellId: column.cell.id, stream: column.stream };
-  });
-  if (columns.length === 0 || !columns.every((column) => column !== undefined)) return undefined;
+function findWideReader(names: readonly string[]): RowReader | "means" | undefined {
+  const found = names.map((name) => parseWideColumn(unguardFormula(name)));
+  if (found.length === 0 || !found.every((column) => column !== undefined)) return undefined;
+  if (found.some(({ meanBy }) => meanBy !== undefined)) return "means";
+  const columns = found.map(({ cell, stream }) => ({ cellId: cell.id, stream }));
   return (fields, order) => readWideRow(columns, fields, order);
 }
 

@@ -83,7 +83,7 @@ describe("an export that is imported elsewhere", () => {
     const cellId = await fill([
       { stream: streams[0], second: 1, micros: 0, value: 1, receivedAt: 1, loggerId: 1 },
     ]);
-    for (const format of ["csv-tidy", "parquet"] as const)
+    for (const format of ["csv", "csv-tidy", "parquet"] as const)
       await expect(
         importInto(to.db, await exportOf(cellId, format, "hour"), format),
       ).rejects.toThrow(/holds means, not readings: export with resample=none/);
