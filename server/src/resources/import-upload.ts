@@ -107,11 +107,28 @@ async function takeParts(
       fields[part.fieldname] = part.value;
       continue;
     }
+    if (Object.hasOwn(ImportFields.properties, part.fieldname)) {
+      fields[part.fieldname] = await readText(part);
+      continue;
+    }
     const { id, size } = await keepFile(part, left_bytes, limits);
     files.push(id);
     left_bytes -= size;
   }
   return fields;
+}
+
+/** A field that comes as a file, as `curl -F mapping=@sheet.json` sends it. */
+async function readText({ fieldname, file }: MultipartFile): Promise<string> {
+  const pieces: Buffer[] = [];
+  let left_bytes = formLimits.fieldSize;
+  for await (const piece of file as AsyncIterable<Buffer>) {
+    left_bytes -= piece.length;
+    if (left_bytes < 0)
+      throw badField({ problem: `${fieldname} is longer than ${formLimits.fieldSize} bytes` });
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
 }
 
 async function keepFile(

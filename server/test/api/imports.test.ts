@@ -167,6 +167,34 @@ describe("/api/imports", () => {
     });
   });
 
+  it("takes a mapping that is sent as a file, and none that is endless", async () => {
+    const ada = await newUser(api);
+    const before = await countFiles(api.db);
+    const cellId = await makeCell(ada);
+    const mapping = { time: { column: "Date" }, values: [{ column: "T", sensor: "BME280_TEMP" }] };
+    const sent = (text: string) => (body: Buffer) =>
+      Buffer.from(
+        body
+          .toString()
+          .replace(
+            /(-+boundary)--\r\n$/,
+            `$1\r\nContent-Disposition: form-data; name="mapping"; filename="m.json"\r\n\r\n${text}\r\n$1--\r\n`,
+          ),
+      );
+    const files = { "t.csv": "Date,T\n2023-07-01,1.5\n" };
+    const fields = { cell: String(cellId) };
+    const endless = await send(ada, files, fields, {}, sent("x".repeat(270_000)));
+    expect([endless.statusCode, endless.json()]).toMatchObject([400, { code: "invalid_field" }]);
+    expect(await countFiles(api.db)).toEqual(before);
+    const { id } = (
+      await send(ada, files, fields, {}, sent(JSON.stringify(mapping)))
+    ).json<Import>();
+    expect((await until(ada, id, "preview", "SUCCESS")).report).toMatchObject({
+      files: [{ name: "t.csv" }],
+      readings: { new: 1 },
+    });
+  });
+
   it("says why files can't be read", async () => {
     const ada = await newUser(api);
     const { id } = (await send(ada, { "x.bin": Buffer.from([0, 1, 2]) })).json<Import>();
