@@ -172,22 +172,13 @@ describe("/api/imports", () => {
     const before = await countFiles(api.db);
     const cellId = await makeCell(ada);
     const mapping = { time: { column: "Date" }, values: [{ column: "T", sensor: "BME280_TEMP" }] };
-    const sent = (text: string) => (body: Buffer) =>
-      Buffer.from(
-        body
-          .toString()
-          .replace(
-            /(-+boundary)--\r\n$/,
-            `$1\r\nContent-Disposition: form-data; name="mapping"; filename="m.json"\r\n\r\n${text}\r\n$1--\r\n`,
-          ),
-      );
     const files = { "t.csv": "Date,T\n2023-07-01,1.5\n" };
     const fields = { cell: String(cellId) };
-    const endless = await send(ada, files, fields, {}, sent("x".repeat(270_000)));
+    const endless = await send(ada, files, fields, {}, withMapping("x".repeat(270_000)));
     expect([endless.statusCode, endless.json()]).toMatchObject([400, { code: "invalid_field" }]);
     expect(await countFiles(api.db)).toEqual(before);
     const { id } = (
-      await send(ada, files, fields, {}, sent(JSON.stringify(mapping)))
+      await send(ada, files, fields, {}, withMapping(JSON.stringify(mapping)))
     ).json<Import>();
     expect((await until(ada, id, "preview", "SUCCESS")).report).toMatchObject({
       files: [{ name: "t.csv" }],
@@ -348,6 +339,13 @@ function form(files: Contents, fields: Readonly<Record<string, string>>) {
   ];
   const body = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
   return { body, type: `multipart/form-data; boundary=${boundary}` };
+}
+
+/** A form with a mapping behind its files, as a file itself. */
+function withMapping(text: string): (body: Buffer) => Buffer {
+  const part = `Content-Disposition: form-data; name="mapping"; filename="m.json"\r\n\r\n${text}`;
+  return (body) =>
+    Buffer.from(body.toString().replace(/(-+boundary)--\r\n$/, `$1\r\n${part}\r\n$1--\r\n`));
 }
 
 async function send(
