@@ -65,7 +65,7 @@ describe("/cell/datas and /status", () => {
     const { statusCode, state, status } = await untilOver(result_id);
     expect([statusCode, state]).toEqual([200, "SUCCESS"]);
     const [header, ...rows] = status.trimEnd().split("\n");
-    expect(header).toMatch(/^timestamp,"?cell .*power\.v \[mV\]/);
+    expect(header).toMatch(/^timestamp,"?cell .*power\.v \[mV; mean by hour\]/);
     expect(rows.map((row) => row.split(",").slice(0, 2))).toEqual([
       ["2024-01-10T00:00:00.000Z", "500"],
       ["2024-01-10T01:00:00.000Z", "500"],

@@ -38,10 +38,17 @@ describe("/api/imports", () => {
   it("takes one form of a user at a time", async () => {
     const [ada, bob] = [await newUser(api), await newUser(api)];
     const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
-    const answers = await Promise.all([ada, ada, ada, bob].map((who) => send(who, files, {})));
-    expect(answers.map(({ statusCode }) => statusCode).sort((a, b) => a - b)).toEqual([
-      202, 202, 429, 429,
-    ]);
+    const lock = await api.db.startTransaction().execute();
+    // The first one waits for its file's place.
+    await sql`lock table file in share row exclusive mode`.execute(lock);
+    const answers: number[] = [];
+    const sent = [ada, ada, ada, bob].map(async (who) => {
+      answers.push((await send(who, files, {})).statusCode);
+    });
+    await expect.poll(() => answers, { timeout: 10_000, interval: 20 }).toEqual([429, 429]);
+    await lock.rollback().execute();
+    await Promise.all(sent);
+    expect(answers).toEqual([429, 429, 202, 202]);
     expect((await send(ada, files, {})).statusCode).toBe(202);
   });
 
