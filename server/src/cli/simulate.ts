@@ -2,7 +2,13 @@ import { Command } from "commander";
 import { systemClock } from "../lib/clock.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
-import { addOptions, describeSensors, instant, type CommonOptions } from "./simulate/options.ts";
+import {
+  addOptions,
+  describeSensors,
+  instant,
+  ownUrl,
+  type CommonOptions,
+} from "./simulate/options.ts";
 import { instantsBetween, instantsFromNow, runSimulation } from "./simulate/run.ts";
 import { headersOf, type Target } from "./simulate/send.ts";
 import type { Signal } from "./simulate/signal.ts";
@@ -100,7 +106,7 @@ function stopOnSignal(): AbortSignal {
 
 /** Runs a simulation before the user's eyes, up to the summary. */
 async function run(
-  target: Target,
+  { url = ownUrl(), ...options }: Omit<Target, "url"> & Pick<CommonOptions, "url">,
   rounds: AsyncIterable<Generator<Upload>> | Iterable<Generator<Upload>>,
   stop: AbortSignal,
   total?: number,
@@ -113,11 +119,9 @@ async function run(
     unit: "uploads",
     totalBytes: total, // a bar fills up by messages as well as by bytes
   });
-  progress.print(
-    `Uploading ${total ? `${total} messages ` : ""}to ${target.url.href} (Ctrl-C stops)`,
-  );
+  progress.print(`Uploading ${total ? `${total} messages ` : ""}to ${url.href} (Ctrl-C stops)`);
   try {
-    await runSimulation(target, rounds, stop, (outcome) => {
+    await runSimulation({ ...options, url }, rounds, stop, (outcome) => {
       const news = tally.add(outcome);
       if (news !== undefined) progress.print(news);
       progress.update({ count: tally.uploads, bytes: tally.uploads });
@@ -130,7 +134,7 @@ async function run(
 }
 
 /** Prints uploads instead of sending them: where to, and each with what tells it from others, and its bytes. */
-function print(uploads: Iterable<Upload>, { url, key }: CommonOptions): void {
+function print(uploads: Iterable<Upload>, { url = ownUrl(), key }: CommonOptions): void {
   process.stdout.once("error", () => process.exit()); // as `head` closes it
   console.log(`POST ${url.href}`);
   for (const upload of uploads) {

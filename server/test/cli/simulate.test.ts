@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
 import { measurementTypes } from "@ents-backend/schemas/measurement";
 import { sensorTypes, type SensorTypeName, type Stream } from "@ents-backend/schemas/sensor";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -92,6 +93,13 @@ describe("ents-backend simulate batch", () => {
       .orderBy("cell_id")
       .execute();
     expect(loggers.map(({ logger_id }) => logger_id)).toEqual([901, 902, 901]);
+  });
+
+  it("goes to this machine's server, wherever its settings have that listen", async () => {
+    const args = [program, "simulate", "batch", "--cell", "1", "--dry-run", ...once15th];
+    const env = { ...process.env, PORT: "9123" };
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    expect(stdout).toMatch(/^POST http:\/\/localhost:9123\/api\/sensor\/\n/);
   });
 
   it("only prints what it would send with --dry-run", async () => {

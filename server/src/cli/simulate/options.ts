@@ -1,6 +1,7 @@
 import { CellNumber } from "@ents-backend/schemas/fields";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { Value } from "typebox/value";
+import { loadConfig } from "../../config.ts";
 import { parseTime } from "../../lib/time.ts";
 import { wholeNumber } from "../options.ts";
 import { shapes, type Shape } from "./signal.ts";
@@ -8,7 +9,8 @@ import { isSensorName, sensorNames } from "./uploads.ts";
 
 /** What both ways to simulate can be told. */
 export interface CommonOptions {
-  readonly url: URL;
+  /** Undefined: to the server of this machine. */
+  readonly url?: URL;
   readonly key?: string;
   readonly cell: readonly number[];
   readonly logger?: readonly number[];
@@ -24,7 +26,6 @@ export interface CommonOptions {
 }
 
 const door = "/api/sensor/";
-const defaultUrl = new URL(door, "http://localhost:8000");
 
 /** What a soil power node measures. */
 const defaultSensors = [
@@ -80,10 +81,10 @@ export function addOptions(
       defaults.period_s,
     )
     .option("--seed <number>", "another seed, other values", wholeNumber(0), 1)
-    .addOption(
-      new Option("--url <url>", "where uploads go")
-        .argParser(httpUrl)
-        .default(defaultUrl, defaultUrl.href),
+    .option(
+      "--url <url>",
+      "where uploads go (default: this machine's server, by its PORT)",
+      httpUrl,
     )
     .option("--key <key>", "sent as X-API-Key, for cells that aren't open to everyone")
     .option("--connections <number>", "uploads on their way at once", wholeNumber(1), 4)
@@ -147,6 +148,11 @@ function httpUrl(text: string): URL {
     throw new InvalidArgumentError("an address as http://localhost:8000/api/sensor/.");
   if (url.pathname === "/") url.pathname = door;
   return url;
+}
+
+/** Where the server of this machine takes uploads. @throws KnownError when the settings are wrong */
+export function ownUrl(): URL {
+  return new URL(door, `http://localhost:${loadConfig().port}`);
 }
 
 function wrap(names: readonly string[]): string {
