@@ -8,6 +8,7 @@ import {
   type Session,
 } from "../store/sessions.ts";
 import { createUser, findUserByEmail, holdPassword, updateUser } from "../store/users.ts";
+import { sessionOver } from "./authenticate.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { findOrCreateUser, type Found, type Identity } from "./identities.ts";
 import { checkPassword, hashPassword } from "./passwords.ts";
@@ -125,6 +126,21 @@ export async function changePassword(
     await revokeOtherSessions(transaction, userId, id, visit.now);
     await note(transaction, userId, "change_password", visit);
   });
+}
+
+/**
+ * Makes sure that a session goes on, and that nothing ends it until the transaction does, nor what is made meanwhile escapes
+ * who ends it.
+ *
+ * @throws KnownError (401) when it is over
+ */
+export async function holdSession(
+  transaction: Db,
+  sessionId: string,
+  userId: string,
+): Promise<void> {
+  await holdPassword(transaction, userId);
+  if (!(await findSession(transaction, sessionId))) throw sessionOver();
 }
 
 /** Begins a session in a transaction of the caller's, and notes how it came to be. */

@@ -20,7 +20,7 @@ export const uploadOnly = defineError(
   "Authentication failed: this key is for uploads only",
 );
 const badHeader = defineError("forbidden", "bad_authorization", "Authentication failed");
-const sessionOver = defineError(
+export const sessionOver = defineError(
   "unauthenticated",
   "session_over",
   "Token expired: its session is over",

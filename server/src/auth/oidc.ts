@@ -188,6 +188,7 @@ function explain(cause: unknown): Error {
 }
 
 function toIdentity(claims: Claims): Identity {
+  if (claims.sub.includes("\0")) throw new Error("the subject holds a NUL");
   const email = claims["email"];
   const name = (key: string): string => toName(claims[key]);
   return {

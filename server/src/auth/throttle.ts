@@ -1,5 +1,6 @@
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
+import { networkOf } from "../lib/network.ts";
 import { Turns } from "../lib/turns.ts";
 import {
   clearLoginFailures,
@@ -23,8 +24,8 @@ export interface Attempt {
 }
 
 /**
- * Slows down the guessing of passwords, for each account and each address. Attempts at once take turns, so that
- * they can't outrun the count.
+ * Slows down the guessing of passwords: of one account from one network, from one network, of one account from
+ * everywhere. Attempts at once take turns, so that they can't outrun the count.
  */
 export class LoginThrottle {
   readonly #db: Db;
@@ -47,14 +48,16 @@ export class LoginThrottle {
     now: number,
     succeeds: () => Promise<boolean>,
   ): Promise<number> {
-    const whose: Subject = { kind: "account", name: account };
-    const where: Subject = { kind: "address", name: address };
+    const [name, network] = [account.toLowerCase(), networkOf(address)];
+    const whose: Subject = { kind: "account", name };
+    const login: Subject = { kind: "login", name: `${name} ${network}` };
+    const subjects: readonly Subject[] = [whose, login, { kind: "address", name: network }];
     // Always in this order, so that nobody waits in a circle.
-    return await this.#turns.take(`address ${address}`, () =>
-      this.#turns.take(`account ${account.toLowerCase()}`, async () => {
-        await this.#refuse([whose, where], now);
-        if (!(await succeeds())) return await recordLoginFailure(this.#db, [whose, where], now);
-        await clearLoginFailures(this.#db, whose);
+    return await this.#turns.take(`address ${network}`, () =>
+      this.#turns.take(`account ${name}`, async () => {
+        await this.#refuse(subjects, now);
+        if (!(await succeeds())) return await recordLoginFailure(this.#db, subjects, now);
+        await clearLoginFailures(this.#db, [whose, login]);
         return 0;
       }),
     );

@@ -23,7 +23,8 @@ declare module "fastify" {
 
 /**
  * Finds out who is calling before any route of this scope sees the request. Doors find out by themselves: an
- * upload isn't lost for a bad key. Nothing else is there for a logger's key.
+ * upload isn't lost for a bad key. Nothing else is there for a logger's key. Who sends a body is looked for once more when it
+ * is there: it may come half a minute after its head, in which a session or a key may have ended.
  *
  * @param limit counts the request once that is known; who shows what isn't good is counted as nobody
  */
@@ -38,6 +39,10 @@ export function identifyCallers(
     } finally {
       await limit(request, reply);
     }
+  });
+  app.addHook("preValidation", async (request) => {
+    if (request.body === undefined || request.caller === nobody) return;
+    request.caller = await identify(deps, request);
   });
 }
 

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { CreatedKey, Key, NewKey } from "@ents-backend/schemas/key";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { holdSession } from "../auth/accounts.ts";
 import { requireUser, type Scope } from "../auth/caller.ts";
 import { newApiKey, shownLength } from "../auth/keys.ts";
 import type { Db } from "../db/connect.ts";
@@ -105,9 +106,10 @@ export async function makeKey(
   request: FastifyRequest,
   { name, scopes, expiresAt }: Wish,
 ): Promise<ApiKey & { readonly key: string }> {
-  const { userId } = requireUser(request.caller);
+  const { userId, sessionId } = requireUser(request.caller);
   const [key, now] = [newApiKey(), clock()];
   return await db.transaction().execute(async (transaction) => {
+    await holdSession(transaction, sessionId, userId);
     const wish = { userId, name, key, shownLength, scopes, now, expiresAt };
     const made = await createApiKey(transaction, wish);
     await recordDeed(transaction, {

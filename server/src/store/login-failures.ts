@@ -1,18 +1,27 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { networkOf } from "../lib/network.ts";
 
-/** Who fails: an account, or an address, from which many people may log in. */
+/** What fails: an account as one network tries it, a network, from which many people may log in, or an account. */
 export interface Subject {
-  readonly kind: "account" | "address";
+  readonly kind: "login" | "address" | "account";
+  /** In one spelling. */
   readonly name: string;
 }
 
-/** After so many failures in a row, each further one doubles the wait. */
-const forgiven: Readonly<Record<Subject["kind"], number>> = { account: 5, address: 20 };
+interface Patience {
+  /** After so many failures in a row, each further one doubles the wait. */
+  readonly forgiven: number;
+  readonly longestWait_s: number;
+}
+
+/** An account as a whole waits late and never long: else anyone could keep its owner out by guessing now and then. */
+const patience: Readonly<Record<Subject["kind"], Patience>> = {
+  login: { forgiven: 5, longestWait_s: 15 * 60 },
+  address: { forgiven: 20, longestWait_s: 15 * 60 },
+  account: { forgiven: 100, longestWait_s: 60 },
+};
 const firstWait_s = 15;
-const longestWait_s = 15 * 60;
 /** Failures this long ago are forgotten. */
 const forgotten_s = 60 * 60;
 
@@ -73,9 +82,9 @@ export async function recordLoginFailure(
   return rows.find(({ subject }) => subject === first)!.failures;
 }
 
-/** Forgets the failures of an account that has logged in. */
-export async function clearLoginFailures(db: Db, subject: Subject): Promise<void> {
-  await db.deleteFrom("login_failure").where("subject", "=", digest(subject)).execute();
+/** Forgets the failures of what has logged in. */
+export async function clearLoginFailures(db: Db, subjects: readonly Subject[]): Promise<void> {
+  await db.deleteFrom("login_failure").where("subject", "in", subjects.map(digest)).execute();
 }
 
 async function forgetBefore(db: Db, since: Date): Promise<void> {
@@ -87,12 +96,12 @@ async function forgetBefore(db: Db, since: Date): Promise<void> {
 }
 
 function waitAfter(failures: number, kind: Subject["kind"]): number {
-  const excess = failures - forgiven[kind];
+  const { forgiven, longestWait_s } = patience[kind];
+  const excess = failures - forgiven;
   return excess < 0 ? 0 : Math.min(longestWait_s, firstWait_s * 2 ** excess);
 }
 
 /** Addresses of people and machines are not kept as they are. */
 function digest({ kind, name }: Subject): string {
-  const subject = `${kind} ${kind === "address" ? networkOf(name) : name.toLowerCase()}`;
-  return createHash("sha256").update(subject).digest("base64url");
+  return createHash("sha256").update(`${kind} ${name}`).digest("base64url");
 }

@@ -1,8 +1,11 @@
+import { PassThrough } from "node:stream";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "../../src/db/connect.ts";
 import { hashSecret } from "../../src/lib/secret.ts";
 import { buildServer } from "../../src/resources/server.ts";
+import { listApiKeys } from "../../src/store/api-keys.ts";
 import { createCell } from "../../src/store/cells.ts";
+import { revokeOtherSessions } from "../../src/store/sessions.ts";
 import { newUploadKey } from "../../src/auth/keys.ts";
 import { testDeps, useApi } from "../support/api.ts";
 import { silentLog } from "../support/log.ts";
@@ -37,6 +40,18 @@ async function makeKey(scopes: string[] = ["read"], more: object = {}) {
   const answer = await call("POST", "/api/keys", ada.headers, { name, scopes, ...more });
   expect(answer.statusCode).toBe(201);
   return answer.json<{ id: number; key: string; prefix: string }>();
+}
+
+/** Begins to make a key, with a body that is yet to come. */
+function begin(headers: Headers) {
+  const body = new PassThrough();
+  const answer = api.inject({
+    method: "POST",
+    url: "/api/keys",
+    headers: { ...headers, "content-type": "application/json" },
+    payload: body,
+  });
+  return { body, answer };
 }
 
 describe("/api/apikey/", () => {
@@ -198,6 +213,25 @@ describe("managing keys", () => {
     const body = method === "POST" ? { name: "x", scopes: ["read"] } : undefined;
     expect((await call(method, url, { "x-api-key": key }, body)).statusCode).toBe(403);
     expect((await call(method, url, {}, body)).statusCode).toBe(401);
+  });
+});
+
+describe("a body that comes long after its head", () => {
+  it("makes no key for a session that has ended meanwhile", async () => {
+    const { body, answer } = begin(ada.headers);
+    body.write('{"name":"late",');
+    // It is read once its head has been seen to.
+    await expect.poll(() => body.readableLength).toBe(0);
+    await revokeOtherSessions(api.db, ada.id, undefined, api.now);
+    body.end('"scopes":["manage"]}');
+    expect((await answer).json()).toMatchObject({ status: 401, code: "session_over" });
+    expect(await listApiKeys(api.db, ada.id)).toEqual([]);
+  });
+
+  it("makes one while the session goes on", async () => {
+    const { body, answer } = begin(ada.headers);
+    body.end('{"name":"in time","scopes":["manage"]}');
+    expect((await answer).statusCode).toBe(201);
   });
 });
 

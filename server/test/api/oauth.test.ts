@@ -130,6 +130,11 @@ describe("logging in through an identity provider", () => {
     expect(await attempt({})).toBe(400);
   });
 
+  it("refuses somebody whose name at the issuer can't be kept", async () => {
+    const answer = await logInThroughIssuer(new Browser(api), "a\0b", ada);
+    expect([answer.statusCode, answer.json()]).toMatchObject([400, { code: "login_failed" }]);
+  });
+
   it("answers 404 where no identity provider is set up, and 503 where it is away", async () => {
     const deps = testDeps(api.db, () => api.now);
     const without = buildServer(deps);
