@@ -6,6 +6,7 @@ import { parseEnv } from "node:util";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { durationPattern, parseDuration } from "./lib/duration.ts";
+import { readAddresses } from "./lib/addresses.ts";
 import { defineError } from "./lib/errors.ts";
 import { describeSchemaError } from "./lib/schema-error.ts";
 
@@ -169,7 +170,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: values.LOG_LEVEL,
     demo: values.DEMO,
     publicUrl,
-    trustProxy: values.TRUST_PROXY ?? false,
+    trustProxy: toProxies(values.TRUST_PROXY),
     corsOrigins: toOrigins(values.CORS_ORIGINS),
     requestsPerMinute: values.RATE_LIMIT === "on" ? values.RATE_LIMIT_PER_MINUTE : undefined,
     registrationOpen: values.REGISTRATION === "open",
@@ -219,6 +220,17 @@ function toOrigins(list: string | undefined): string[] {
     if (!url) throw invalidConfig({ problems: `CORS_ORIGINS holds ${origin}, which is no origin` });
     return url.origin;
   });
+}
+
+function toProxies(list: string | undefined): string | false {
+  try {
+    readAddresses(list ?? false);
+    return list ?? false;
+  } catch {
+    throw invalidConfig({
+      problems: `TRUST_PROXY holds addresses and networks as 10.0.0.0/8, or is loopback, not ${list}`,
+    });
+  }
 }
 
 /** Google where only its variables are set. */

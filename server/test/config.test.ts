@@ -42,6 +42,22 @@ describe("CORS_ORIGINS", () => {
   });
 });
 
+describe("TRUST_PROXY", () => {
+  it("is a list of addresses and networks", () => {
+    const trusted = ["10.0.0.0/8, ::1", "192.0.2.1", "fd00::/8", "loopback"];
+    for (const TRUST_PROXY of trusted)
+      expect(loadConfig({ TRUST_PROXY }).trustProxy).toBe(TRUST_PROXY);
+    expect(loadConfig({}).trustProxy).toBe(false);
+  });
+
+  it.each(["10.0.0.0/33", "10.0.0.0/", "1.2.3", "::1/200", "10.0.0.0/255.0.0.0", "banana"])(
+    "is not %s",
+    (TRUST_PROXY) => {
+      expect(() => loadConfig({ TRUST_PROXY })).toThrow(/TRUST_PROXY/);
+    },
+  );
+});
+
 describe("the identity provider", () => {
   it("is none by default, Google where only its variables are set, and otherwise the named issuer", () => {
     expect(loadConfig({}).provider).toBeUndefined();

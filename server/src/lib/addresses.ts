@@ -10,6 +10,7 @@ const loopback = ["127.0.0.0/8", "::1"];
  * Reads a list of addresses.
  *
  * @param list addresses and networks with commas between them (`10.0.0.0/8, ::1`), `loopback`, or false for none
+ * @throws when a part is neither
  */
 export function readAddresses(list: string | false): Addresses {
   const known = new BlockList();
@@ -26,5 +27,6 @@ function add(list: BlockList, part: string): void {
   const [address = "", bits] = part.split("/");
   const family = isIPv6(address) ? "ipv6" : "ipv4";
   if (bits === undefined) list.addAddress(address, family);
+  else if (!/^\d+$/.test(bits)) throw new Error(`${part} is no network`);
   else list.addSubnet(address, Number(bits), family);
 }

@@ -54,15 +54,23 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
       const deeds = await listDeeds(db, { cellId, ...toRange(query) });
       const members = await listMembers(db, cellId);
       const writers = new Set(members.filter(({ role }) => role !== "viewer").map(({ id }) => id));
-      // Someone whom a cell was shared with, unasked, is not to tell their address by leaving.
       const shown = deeds.map((deed) => ({
         ...deed,
-        address: deed.account_id !== null && writers.has(deed.account_id) ? deed.address : null,
+        address: tellsAddress(deed, writers) ? deed.address : null,
       }));
       return toAnswer(shown, query);
     },
   );
 };
+
+/** Someone whom a cell was shared with, unasked, is not to tell their address by leaving, be it shared with them again or not. */
+function tellsAddress(
+  { action, account_id, details }: AuditEntry,
+  writers: ReadonlySet<string>,
+): boolean {
+  if (account_id === null || !writers.has(account_id)) return false;
+  return !(action === "unshare" && "user_id" in details && details.user_id === account_id);
+}
 
 function toAnswer(deeds: readonly AuditEntry[], query: PageWish): AuditLog {
   const { shown, next } = toPage(deeds, query, ({ id }) => id);

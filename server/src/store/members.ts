@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 import { cellNotFound } from "./cells.ts";
-import { requireRoom } from "./quota.ts";
+import { requireRoomForGift } from "./quota.ts";
 
 /** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
 export const roles = ["owner", "editor", "viewer"] as const;
@@ -150,7 +150,7 @@ export async function handOver(transaction: Db, cellId: number, newOwnerId: stri
   if (!cell) throw cellNotFound();
   const { user_id: oldOwnerId } = cell;
   if (oldOwnerId === newOwnerId) throw alreadyMember();
-  await requireRoom(transaction, "cell", newOwnerId);
+  await requireRoomForGift(transaction, newOwnerId);
   await transaction
     .deleteFrom("cell_member")
     .where("cell_id", "=", cellId)

@@ -65,6 +65,23 @@ describe("GET /api/cell/{id}/audit", () => {
     ]);
   });
 
+  it("tells nobody's address for having left, when the cell is shared with them again", async () => {
+    const { id, owner, stranger } = await newTeam(api, "public");
+    const url = `/api/cell/${id}`;
+    const { email } = stranger;
+    await as(api, owner).post(`${url}/share`, { email });
+    await as(api, stranger).delete(`${url}/users/${stranger.id}`);
+    await as(api, owner).post(`${url}/share`, { email });
+    const { entries } = (await as(api, owner).get(`${url}/audit`)).json<{
+      entries: { action: string; address: string | null }[];
+    }>();
+    expect(entries.map(({ action, address }) => [action, address])).toEqual([
+      ["share", "127.0.0.1"],
+      ["unshare", null],
+      ["share", "127.0.0.1"],
+    ]);
+  });
+
   it("keeps the beginnings of long texts", async () => {
     const { id, owner } = await newTeam(api, "public");
     const location = "é".repeat(300);

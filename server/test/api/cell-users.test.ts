@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { deleteCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
@@ -96,6 +97,20 @@ describe("POST /api/cell/{id}/share", () => {
     });
     expect((await share(team.owner, team.owner)).statusCode).toBe(403);
     expect((await share(team.viewer, team.viewer)).statusCode).toBe(400);
+  });
+
+  it("fills nobody's account with cells that they didn't ask for", async () => {
+    const team = await newTeam(api, "public");
+    await sql`
+      insert into cell (name, user_id, upload_policy)
+      select 'given ' || nth || ' ' || ${team.viewer.id}, ${team.viewer.id}, 'key'
+      from generate_series(1, 5000) as nth`.execute(api.db);
+    const wish = { email: team.viewer.email, role: "owner" };
+    const given = await as(api, team.owner).post(`/api/cell/${team.id}/share`, wish);
+    expect([given.statusCode, given.json()]).toMatchObject([409, { code: "owner_has_many_cells" }]);
+    expect(await membersOf(team)).toMatchObject({ [team.owner.id]: "owner" });
+    const made = await as(api, team.viewer).post("/api/cell/", { name: `own ${team.viewer.id}` });
+    expect(made.statusCode).toBe(200);
   });
 
   it("hands a cell over to one, when two are meant at once", async () => {
