@@ -1,13 +1,18 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { Cursor } from "@ents-backend/schemas/live-events";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { FastifyReply } from "fastify";
 import { Type } from "typebox";
+import { isDatabaseAway } from "../db/fault.ts";
 import { mostCells } from "../streaming/admission.ts";
 import { parseCursor } from "../streaming/cursor.ts";
 import type { Live } from "../streaming/live.ts";
 import { credentialsOf } from "./caller.ts";
 import { parsePossibleCells } from "./sought.ts";
+
+const eventStream = "text/event-stream";
+/** How soon who listens comes again while the database is away. */
+const retryAway_ms = 5000;
 
 const LiveQuery = Type.Object({
   cells: Type.String({
@@ -33,24 +38,31 @@ export const live: FastifyPluginAsyncTypebox<{ channel: Live }> = async (app, { 
       "they are too many to be told one by one, `cursor`, `subscribe_error`, `server_closing`; docs/live.md",
     querystring: LiveQuery,
     headers: LiveHeaders,
-    produces: ["text/event-stream"],
+    produces: [eventStream],
     response: { 200: Type.String() },
   };
   app.get("/live", { schema, exposeHeadRoute: false }, async (request, reply) => {
     const { query, headers, ip: address } = request;
     const cursor = headers["last-event-id"] ?? query.cursor;
-    const stream = await channel.openStream({
+    const order = {
       shown: credentialsOf(request),
       address,
       cellIds: parsePossibleCells(query.cells, mostCells),
       after: cursor === undefined ? undefined : parseCursor(cursor),
-    });
-    return sendEvents(reply, stream.body);
+    };
+    try {
+      const { body } = await channel.openStream(order);
+      return sendEvents(reply, body);
+    } catch (error) {
+      if (!isDatabaseAway(error) || headers.accept !== eventStream) throw error;
+      // A browser comes again after an answer that ends, and never after one that isn't 200.
+      return sendEvents(reply, Readable.from([`retry: ${retryAway_ms}\n\n`]));
+    }
   });
 };
 
 function sendEvents(reply: FastifyReply, events: Readable): FastifyReply {
   // nginx would hold events back until it has a page of them.
   reply.headers({ "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
-  return reply.type("text/event-stream; charset=utf-8").send(events);
+  return reply.type(`${eventStream}; charset=utf-8`).send(events);
 }

@@ -18,7 +18,7 @@ import { toEvents } from "./events.ts";
 import { Followings, type Following, type Group } from "./followings.ts";
 import type { Listener } from "./listener.ts";
 import { Batch, Batches } from "./batch.ts";
-import { arrange, cursorMessage, type Message, type Told } from "./merge.ts";
+import { arrange, cursorMessage, type Message } from "./merge.ts";
 
 export interface AudienceDeps {
   readonly db: Db;
@@ -156,7 +156,7 @@ export class Audience {
     // As often as only other cells were uploaded to, which is no reason to go through thousands who listen.
     if (readings.length === 0) return;
     const joined = this.#followings.joined();
-    const { messages, merged } = arrange(
+    const messages = arrange(
       toEvents(readings),
       (cellId) => this.#mostOf(cellId),
       formatCursor(since),
@@ -167,8 +167,6 @@ export class Audience {
       const batch = batches.of((cellId) => cells.has(cellId) && still.has(cellId));
       if (batch) this.#tell(listener, batch);
     });
-    for (const [cellId, count] of merged)
-      this.#deps.metrics.liveMerged.inc(count * this.#followings.count(cellId));
   }
 
   #mostOf(cellId: number): number {
@@ -179,6 +177,7 @@ export class Audience {
   #tell(listener: Listener, batch: Batch): void {
     listener.tell(batch);
     this.#deps.metrics.liveEvents.inc(batch.messages.length);
+    this.#deps.metrics.liveMerged.inc(batch.merged);
   }
 
   /** Tells some of those who are behind what comes next. @returns whether there were any */
@@ -190,8 +189,7 @@ export class Audience {
     try {
       const limit = most.behind;
       const part = await listArrivals(this.#deps.db, { after, upTo: end, cellIds, limit });
-      const { messages } = this.#arrangeAll(part, after);
-      const shared = new Batch(messages.map(({ message }) => message));
+      const shared = toBatch(part, after);
       await this.#eachOf(group, (listener, following) => {
         const batch = following.floors.size === 0 ? shared : this.#above(following, part, after);
         if (batch.messages.length > 0) this.#tell(listener, batch);
@@ -199,8 +197,9 @@ export class Audience {
       });
     } catch (error) {
       if (!isCursorGone(error)) throw error;
+      const lost = new Batch([lossMessage(error, end)]);
       await this.#eachOf(group, (listener, following) => {
-        listener.tell(new Batch([lossMessage(error)]));
+        listener.tell(lost);
         this.#followings.advance(listener, following, end);
       });
     }
@@ -233,20 +232,13 @@ export class Audience {
       const floor = floors.get(cellId);
       return !(floor && comparePlaces(place, floor) <= 0);
     });
-    const { messages } = this.#arrangeAll({ readings: wanted }, since);
-    return new Batch(messages.map(({ message }) => message));
-  }
-
-  #arrangeAll({ readings }: Pick<LogPart, "readings">, since: Place): Told {
-    const told = arrange(toEvents(readings), () => mostEvents.atMost, formatCursor(since));
-    for (const count of told.merged.values()) this.#deps.metrics.liveMerged.inc(count);
-    return told;
+    return toBatch({ readings: wanted }, since);
   }
 
   /** Another database has taken this one's place, or nobody looked at the log for as long as it is kept. */
   async #beginAnew(error: KnownError): Promise<Place> {
     const end = await findLogEnd(this.#deps.db);
-    const batch = new Batch([lossMessage(error)]);
+    const batch = new Batch([lossMessage(error, end)]);
     for (const listener of this.#followings) listener.tell(batch);
     this.#followings.moveAll(end);
     return (this.#end = end);
@@ -267,10 +259,17 @@ export class Audience {
   }
 }
 
+function toBatch({ readings }: Pick<LogPart, "readings">, since: Place): Batch {
+  const messages = arrange(toEvents(readings), () => mostEvents.atMost, formatCursor(since));
+  return new Batch(messages.map(({ message }) => message));
+}
+
 function restAfter(telling_ms: number): number {
   return Math.min(2 * telling_ms, latestLook_ms - telling_ms);
 }
 
-function lossMessage({ code, message }: KnownError): Message {
-  return { name: "subscribe_error", data: { code, message } };
+/** @param end from where those go on who have missed something */
+function lossMessage({ code, message }: KnownError, end: Place): Message {
+  const cursor = formatCursor(end);
+  return { name: "subscribe_error", data: { code, message, cursor }, cursor };
 }

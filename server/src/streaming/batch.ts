@@ -3,10 +3,13 @@ import type { CellMessage, Message } from "./merge.ts";
 /** Messages for many listeners at once: written once, in each form that one of them needs. */
 export class Batch {
   readonly messages: readonly Message[];
+  /** Measurements that these tell of together. */
+  readonly merged: number;
   readonly #written = new Map<Writer<unknown>, unknown>();
 
   constructor(messages: readonly Message[]) {
     this.messages = messages;
+    this.merged = messages.reduce((sum, { merged = 0 }) => sum + merged, 0);
   }
 
   as<Form>(write: Writer<Form>): Form {

@@ -59,8 +59,11 @@ export class Followings {
     const fresh = cellIds.filter((cellId) => !following.cells.has(cellId));
     if (fresh.length === 0) return;
     if (known) {
-      for (const cellId of following.cells)
-        if (!following.floors.has(cellId)) following.floors.set(cellId, before);
+      // What a cell was told of by now isn't told again from further back.
+      for (const cellId of following.cells) {
+        const floor = following.floors.get(cellId);
+        if (!floor || comparePlaces(floor, before) < 0) following.floors.set(cellId, before);
+      }
       for (const cellId of fresh) following.floors.set(cellId, from);
     }
     for (const cellId of fresh) this.#counts.set(cellId, this.count(cellId) + 1);

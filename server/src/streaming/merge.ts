@@ -6,20 +6,14 @@ export interface Message {
   readonly data: object;
   /** Who goes on from here misses nothing. */
   readonly cursor?: string | undefined;
+  /** How many measurements it tells of together; undefined: none. */
+  readonly merged?: number | undefined;
 }
 
 /** A message to all who follow a cell. */
 export interface CellMessage {
   readonly cellId: number;
   readonly message: Message;
-}
-
-/** What is told of some measurements. */
-export interface Told {
-  /** In the order in which they are to be told, whichever cells someone follows. */
-  readonly messages: readonly CellMessage[];
-  /** How many measurements of each cell were merged. */
-  readonly merged: ReadonlyMap<number, number>;
 }
 
 /**
@@ -29,24 +23,26 @@ export interface Told {
  *
  * @param mostOf how many measurements of a cell are told one by one
  * @param since the cursor from which all of them can be read
+ * @returns in the order in which they are to be told, whichever cells someone follows
  */
 export function arrange(
   events: readonly MeasurementReceived[],
   mostOf: (cellId: number) => number,
   since: string,
-): Told {
+): CellMessage[] {
   const crowded = findCrowded(events, mostOf);
   const [first, last]: [CellMessage[], CellMessage[]] = [[], []];
+  const end = events.at(-1)?.cursor ?? since;
   for (const [cellId, { all, newest }] of crowded) {
     const until = all.at(-1)!.cursor;
-    const merged: ReadingsMerged = { cellId, count: all.length, since, until, cursor: since };
+    const merged = all.length;
+    const data: ReadingsMerged = { cellId, count: merged, since, until, cursor: since };
     first.push(...newest.map((event) => toMessage({ ...event, cursor: since })));
-    first.push({ cellId, message: { name: "readings_merged", data: merged, cursor: since } });
-    last.push({ cellId, message: cursorMessage(until) });
+    first.push({ cellId, message: { name: "readings_merged", data, cursor: since, merged } });
+    last.push({ cellId, message: cursorMessage(end) });
   }
   const others = events.filter(({ cellId }) => !crowded.has(cellId)).map(toMessage);
-  const merged = new Map([...crowded].map(([cellId, { all }]) => [cellId, all.length]));
-  return { messages: [...first, ...others, ...last], merged };
+  return [...first, ...others, ...last];
 }
 
 /** Tells where the log has come to. */

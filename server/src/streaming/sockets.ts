@@ -2,13 +2,13 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node
 import { Server, type ExtendedError, type Socket } from "socket.io";
 import { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { refusalMessage, type Admission, type Guest, type Shown } from "./admission.ts";
+import { mostCells, refusalMessage, type Admission, type Guest, type Shown } from "./admission.ts";
 import { isApiKey } from "../auth/keys.ts";
 import { Batch } from "./batch.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import { toFrames } from "./frames.ts";
 import type { Message } from "./merge.ts";
-import { parsePayload } from "./payload.ts";
+import { parsePayload, type CellsPayload } from "./payload.ts";
 import type { Seats } from "./seats.ts";
 import type { TaskWatch } from "./task-watch.ts";
 
@@ -34,10 +34,10 @@ const path = "/socket.io";
 const mostPayload_bytes = 16 * 1024;
 /** How long a connection may take until it has said what it wants. */
 const connect_ms = 10_000;
-/** Wishes of one socket that wait their turn. */
-const mostWishes = 8;
-/** Answers that wait for a socket to take them, and all packets: whoever takes none is cut off. */
-const mostUnheard = 100;
+/** What one socket may wish before it is answered: each wish counts, and each of its cells, were they wished for one by one. */
+const mostWaiting = 3 * mostCells;
+/** Answers that wait for a socket to take them, counted likewise, and all packets: whoever takes none is cut off. */
+const mostUnheard = 3 * mostCells;
 const mostUnsent = 5000;
 
 /** Whether a request is for Socket.IO. */
@@ -132,7 +132,9 @@ export class Sockets {
       next();
     } catch (error) {
       this.#used.delete(conn);
-      next(toConnectError(error));
+      // Clients come again by themselves after a broken connection, and never after a refusal.
+      if (error instanceof KnownError) next(toConnectError(error));
+      else conn.close(true);
     }
   }
 
@@ -153,36 +155,38 @@ export class Sockets {
 
   #takeCellWishes(socket: LiveSocket, guest: SocketGuest, wishes: Wishes): void {
     const { admission } = this.#deps;
-    socket.on("subscribe_cells", (payload, ack) =>
-      wishes.add(guest, ack, async () => {
-        const { cellIds, after } = parsePayload(payload);
+    socket.on("subscribe_cells", (payload, ack) => {
+      const { size, read } = toWish(payload);
+      wishes.add(guest, ack, size, async () => {
+        const { cellIds, after } = read();
         const subscribed = await admission.follow(guest, cellIds, after);
         const { refused } = subscribed;
         if (typeof ack !== "function" && refused.length > 0)
           guest.tell(new Batch([refusalMessage(refused)]));
         return subscribed;
-      }),
-    );
-    socket.on("unsubscribe_cells", (payload, ack) =>
-      wishes.add(guest, ack, async () => {
-        const { cellIds } = parsePayload(payload);
+      });
+    });
+    socket.on("unsubscribe_cells", (payload, ack) => {
+      const { size, read } = toWish(payload);
+      wishes.add(guest, ack, size, async () => {
+        const { cellIds } = read();
         admission.unfollow(guest, cellIds);
         return { cellIds };
-      }),
-    );
+      });
+    });
   }
 
   /** These are about nothing but who wishes: what stands before the acknowledgement doesn't count. */
   #takeTaskWishes(socket: LiveSocket, guest: SocketGuest, wishes: Wishes): void {
     const { tasks } = this.#deps;
     socket.on("subscribe_tasks", (...given) =>
-      wishes.add(guest, given.at(-1), async () => {
+      wishes.add(guest, given.at(-1), 0, async () => {
         await tasks.follow(guest);
         return {};
       }),
     );
     socket.on("unsubscribe_tasks", (...given) =>
-      wishes.add(guest, given.at(-1), async () => {
+      wishes.add(guest, given.at(-1), 0, async () => {
         tasks.drop(guest);
         return {};
       }),
@@ -234,28 +238,43 @@ class Wishes {
     this.#onError = onError;
   }
 
-  add(guest: SocketGuest, ack: unknown, act: () => Promise<object>): void {
+  /** @param size the cells that it is about; the wish has no other */
+  add(guest: SocketGuest, ack: unknown, size: number, act: () => Promise<object>): void {
+    const weight = 1 + size;
     const answer = (result: object): void => {
-      this.#unheard = guest.isReady() ? 0 : this.#unheard + 1;
-      if (this.#unheard > mostUnheard) return guest.end();
-      if (typeof ack === "function") ack(result);
+      if (typeof ack !== "function" && !("error" in result)) return;
+      this.#unheard = guest.isReady() ? 0 : this.#unheard + weight;
+      if (this.#unheard > mostUnheard) guest.end();
+      else if (typeof ack === "function") ack(result);
       else if ("error" in result)
         guest.tell(new Batch([{ name: "subscribe_error", data: result.error as object }]));
     };
-    if (this.#waiting >= mostWishes) return answer({ error: tooFast });
-    this.#waiting += 1;
+    if (this.#waiting + weight > mostWaiting) return answer({ error: tooFast });
+    this.#waiting += weight;
     this.#last = this.#last
       .then(act)
-      .catch((error: unknown) => ({ error: this.#describe(error) }))
-      .then(answer)
+      .then(answer, (error: unknown) => {
+        if (error instanceof KnownError)
+          return answer({ error: { code: error.code, message: error.message } });
+        // It comes again by itself, and wishes anew.
+        this.#onError(error);
+        guest.end();
+      })
       .catch(this.#onError)
-      .finally(() => (this.#waiting -= 1));
+      .finally(() => (this.#waiting -= weight));
   }
+}
 
-  #describe(error: unknown): object {
-    if (error instanceof KnownError) return { code: error.code, message: error.message };
-    this.#onError(error);
-    return unknownError;
+/** What a payload wishes, read at once, so that what else stands in it isn't kept while it waits. */
+function toWish(payload: unknown): { readonly size: number; readonly read: () => CellsPayload } {
+  try {
+    const wish = parsePayload(payload);
+    return { size: wish.cellIds.length, read: () => wish };
+  } catch (error) {
+    const refuse = (): never => {
+      throw error;
+    };
+    return { size: 0, read: refuse };
   }
 }
 

@@ -203,6 +203,17 @@ describe("who has subscribed to a cell", () => {
   });
 });
 
+it("lets a dashboard subscribe chart by chart, all at once", async () => {
+  const cellIds = await Promise.all(Array.from({ length: 30 }, () => newCell(api)));
+  const dashboard = await server.connect();
+  for (const cellId of cellIds) dashboard.socket.emit("subscribe_cells", { cellIds: [cellId] });
+  // Wishes are granted one after the other.
+  await dashboard.ask("unsubscribe_cells", { cellIds: [] });
+  for (const cellId of cellIds) await sendLast(cellId);
+  const heard = await dashboard.until((all) => all.length === cellIds.length);
+  expect(measurementsOf(heard).map(({ cellId }) => cellId)).toEqual(cellIds);
+});
+
 async function newPrivateCell(ownerId: string): Promise<number> {
   const { id } = await createCell(api.db, {
     name: `private ${ts} ${Math.random()}`,
