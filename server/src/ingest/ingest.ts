@@ -159,10 +159,14 @@ export class Ingest {
   /** @returns whether the database is back, and has what the journal had */
   async #tryToRecover(signal: AbortSignal): Promise<boolean> {
     const { journal, log } = this.#deps;
-    const { records } = journal.depth();
+    let applied = 0;
     if (!(await this.#answers())) return false;
     try {
-      await journal.drain((some) => this.#apply(some), signal);
+      await journal.drain(async (some) => {
+        const unkept = await this.#apply(some);
+        applied += some.length - unkept.length;
+        return unkept;
+      }, signal);
     } catch (error) {
       if (!isAbsence(error))
         log.error({ err: error }, "the journal can't be applied; it is tried again");
@@ -174,7 +178,7 @@ export class Ingest {
     this.#away = false;
     // What another process is applying at this moment is left to it.
     if (journal.depth().records > 0) return false;
-    log.info({ applied: records }, "the database is back, and has what the journal had");
+    log.info({ applied }, "the database is back, and has what the journal had");
     return true;
   }
 

@@ -17,8 +17,8 @@ import {
   isOpenTo,
   onBehalfOf,
   refuseCell,
-  type Roles,
 } from "./permission.ts";
+import type { Roles } from "./lookup.ts";
 import { refusalIfAny, unknownCell, unknownUploadKey, type Refusal } from "./refusal.ts";
 import type { Measurement, Reference, Sender, Value } from "./uplink.ts";
 import { toPercent } from "./vwc.ts";
@@ -37,7 +37,8 @@ export type Verdict = { readonly readings: readonly NewReading[] } | { readonly 
 /**
  * Finds each upload's measurements their place: the cell must exist and take them from their sender. A logger need
  * not be registered: its number is kept with the readings, and its owner can claim it later. A message is taken whole
- * or not at all. Asks the database once for all uploads, however many there are.
+ * or not at all. Asks the database once for the cells of all uploads, their loggers and their senders' roles, and makes what
+ * is missing one by one.
  *
  * @returns a verdict on each, in order
  */

@@ -4,12 +4,15 @@ import { readDirectoryVersion } from "../store/directory.ts";
 import { findLoggers, type KnownLogger } from "../store/loggers.ts";
 import { findUploadable } from "../store/members.ts";
 
+/** The cells that some users may upload to, as far as they were asked about. */
+export type Roles = ReadonlyMap<string, ReadonlySet<number>>;
+
 /** Where uploads are judged from: which cells and loggers there are, and who may upload to which cell. */
 export interface Lookup {
   cells(ids: readonly number[], names: readonly string[]): Promise<readonly Cell[]>;
   loggers(ids: readonly number[], names: readonly string[]): Promise<readonly KnownLogger[]>;
-  /** Those of some cells that a user may upload to by a role. */
-  uploadable(userId: string, cellIds: readonly number[]): Promise<readonly number[]>;
+  /** Those of some cells that some users may upload to by a role, an entry for each user. */
+  uploadable(userIds: readonly string[], cellIds: readonly number[]): Promise<Roles>;
 }
 
 /** Asks the database each time. */
@@ -17,7 +20,7 @@ export function lookIn(db: Db): Lookup {
   return {
     cells: async (ids, names) => await findCells(db, ids, names),
     loggers: async (ids, names) => await findLoggers(db, ids, names),
-    uploadable: async (userId, cellIds) => await findUploadable(db, userId, cellIds),
+    uploadable: async (userIds, cellIds) => await findUploadable(db, userIds, cellIds),
   };
 }
 
@@ -62,15 +65,21 @@ export class Memory implements Lookup {
     return await this.#recall(this.#loggers, ids, names, findLoggers, true);
   }
 
-  async uploadable(userId: string, cellIds: readonly number[]): Promise<readonly number[]> {
+  async uploadable(userIds: readonly string[], cellIds: readonly number[]): Promise<Roles> {
     await this.version();
-    const key = (cellId: number) => `${userId} ${cellId}`;
-    const unknown = cellIds.filter((id) => !this.#roles.has(key(id)));
-    if (unknown.length > 0) {
-      const found = new Set(await findUploadable(this.#db, userId, unknown));
-      for (const id of unknown) this.#roles.set(key(id), found.has(id));
-    }
-    return cellIds.filter((id) => this.#roles.get(key(id)));
+    const isKnown = (userId: string) => cellIds.every((id) => this.#roles.has(roleKey(userId, id)));
+    const found = await this.#findUploadable(
+      userIds.filter((userId) => !isKnown(userId)),
+      cellIds,
+    );
+    for (const [userId, theirs] of found)
+      for (const id of cellIds) this.#roles.set(roleKey(userId, id), theirs.has(id));
+    const roleOn = (userId: string) => cellIds.filter((id) => this.#roles.get(roleKey(userId, id)));
+    return new Map(userIds.map((userId) => [userId, new Set(roleOn(userId))]));
+  }
+
+  async #findUploadable(userIds: readonly string[], cellIds: readonly number[]): Promise<Roles> {
+    return userIds.length === 0 ? new Map() : await findUploadable(this.#db, userIds, cellIds);
   }
 
   async #recall<Row extends { readonly id: number; readonly name: string }>(
@@ -97,6 +106,10 @@ export class Memory implements Lookup {
       ...names.map((name) => byName.get(name.toLowerCase())),
     ].filter((row) => row !== undefined);
   }
+}
+
+function roleKey(userId: string, cellId: number): string {
+  return `${userId} ${cellId}`;
 }
 
 function emptyShelf<Row>(): Shelf<Row> {

@@ -65,12 +65,12 @@ export function openMetrics(gather?: Gather) {
     ),
     commitSeconds: histogram(
       "ents_commit_seconds",
-      "How long a transaction that stores uploads took.",
+      "How long the uploads of a batch took to be judged and stored.",
       commitBuckets_s,
     ),
     commitUploads: histogram(
       "ents_commit_uploads",
-      "How many uploads one transaction stored.",
+      "How many uploads were stored together.",
       batchBuckets,
     ),
     uploadQueue: gauge("ents_upload_queue", "Uploads that wait for a transaction.", "sum"),

@@ -2,11 +2,8 @@ import type { Cell } from "../store/cells.ts";
 import type { KnownLogger, Logger } from "../store/loggers.ts";
 import { closedCell, forbiddenCell, otherLogger, type Refusal } from "./refusal.ts";
 import { describeReference, type Directory } from "./directory.ts";
-import type { Lookup } from "./lookup.ts";
+import type { Lookup, Roles } from "./lookup.ts";
 import type { Reference, Sender } from "./uplink.ts";
-
-/** The cells that some users may upload to, as far as they were asked about. */
-export type Roles = ReadonlyMap<string, ReadonlySet<number>>;
 
 /** Who of some senders may upload to which of some cells by a role, where that matters. */
 export async function findRoles(
@@ -34,12 +31,12 @@ async function findRolesOf(
   userIds: readonly (string | undefined)[],
   cells: readonly Cell[],
 ): Promise<Roles> {
-  const cellIds = cells.map(({ id }) => id);
-  const roles = new Map<string, ReadonlySet<number>>();
-  if (cellIds.length === 0) return roles;
-  for (const userId of new Set(userIds))
-    if (userId !== undefined) roles.set(userId, new Set(await lookup.uploadable(userId, cellIds)));
-  return roles;
+  const known = [...new Set(userIds)].filter((id) => id !== undefined);
+  if (known.length === 0 || cells.length === 0) return new Map();
+  return await lookup.uploadable(
+    known,
+    cells.map(({ id }) => id),
+  );
 }
 
 /**

@@ -48,10 +48,11 @@ export class Placer {
   }
 
   /**
-   * Keeps uploads: readings where they belong, what has no place in quarantine, whole. All of them in one transaction
-   * where that goes; one that spoils it fails by itself, and is in quarantine then.
+   * Keeps uploads: readings where they belong, what has no place in quarantine, whole. The readings of all go in one
+   * transaction where that works, what is refused in one after it; an upload that spoils either fails by itself, and is in
+   * quarantine then.
    *
-   * @returns what became of each, in order: what was written, or why it wasn't. When the database is away, all have
+   * @returns what became of each, in order: what was written, or why it wasn't. Those that the database was away for have
    *   failed with its error, and nothing else is known of them.
    */
   async place(arrived: readonly Arrived[], tries = freshTries): Promise<Settled<Written>[]> {

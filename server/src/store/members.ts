@@ -42,20 +42,23 @@ export async function findRole(db: Db, cellId: number, userId: string): Promise<
   return rows[0]?.role;
 }
 
-/** Those of some cells that a user may upload to: they own or edit them. */
+/** Those of some cells that some users may upload to: they own or edit them. @returns an entry for each user */
 export async function findUploadable(
   db: Db,
-  userId: string,
+  userIds: readonly string[],
   cellIds: readonly number[],
-): Promise<number[]> {
-  const { rows } = await sql<{ id: number }>`
-    select id from cell where id = any(${cellIds}::int[]) and user_id = ${userId}
+): Promise<ReadonlyMap<string, ReadonlySet<number>>> {
+  const { rows } = await sql<{ userId: string; cellId: number }>`
+    select user_id as "userId", id as "cellId" from cell
+    where id = any(${cellIds}::int[]) and user_id = any(${userIds}::uuid[])
     union
-    select cell_id from cell_member
-    where cell_id = any(${cellIds}::int[]) and account_id = ${userId} and role = 'editor'`.execute(
+    select account_id, cell_id from cell_member
+    where cell_id = any(${cellIds}::int[]) and account_id = any(${userIds}::uuid[]) and role = 'editor'`.execute(
     db,
   );
-  return rows.map(({ id }) => id);
+  const found = new Map(userIds.map((id) => [id, new Set<number>()]));
+  for (const { userId, cellId } of rows) found.get(userId)!.add(cellId);
+  return found;
 }
 
 /** Everyone who has access to a cell, its owner first. */

@@ -65,7 +65,7 @@ async function listOpen(
   ids: readonly number[],
 ): Promise<readonly number[]> {
   if (admin) return ids;
-  return userId === undefined ? [] : await findUploadable(db, userId, ids);
+  return userId === undefined ? [] : [...(await findUploadable(db, [userId], ids)).get(userId)!];
 }
 
 function describeProblem(name: string | undefined, isOpen: boolean): string | undefined {
