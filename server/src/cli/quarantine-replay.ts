@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { replayMany, type ReplayCounts } from "../ingest/replay-many.ts";
-import type { Replayer } from "../ingest/replay.ts";
 import { systemClock } from "../lib/clock.ts";
 import { everything } from "../store/visibility.ts";
 import { commandLine } from "./actor.ts";
@@ -21,28 +20,32 @@ import { openUploadBar } from "./upload-bar.ts";
 const mostRefusedShown = 20;
 
 /** Who runs commands may do everything; what they make on the way is nobody's. */
-const operator: Replayer = {
+const operator = {
   kind: "user",
   userId: null,
   admin: true,
   mayUpload: true,
-  mayCreate: true,
   actor: commandLine,
-};
+} as const;
+
+/** What anybody may have sent to a cell that isn't open to them: `--all` doesn't mean that. */
+const uninvited = ["upload_key_required", "upload_forbidden"];
 
 /** `quarantine replay`. */
 export const replayCommand = withFilter(
   new Command("replay")
     .description("store uploads that can be placed by now, as of the time at which they came")
     .argument("[ids...]", "their numbers", collectIds(wholeNumber(1)))
-    .option("--all", "all of them"),
+    .option("--all", "all of them but what was refused for want of a key or a right"),
 )
   .option("--json", "what became of them as JSON, for programs")
   .addHelpText(
     "after",
     `
 What is stored leaves quarantine; what is refused again stays, with the new reason. It can be stopped at any moment
-and run again: what was replayed before is repeated, and changes nothing.
+and run again: what was replayed before is repeated, and changes nothing. What came for a cell that takes uploads with a
+key only is replayed when --code (${uninvited.join(", ")}), --cell or numbers ask for it: look at it
+before. A cell or logger that an upload names and isn't there is made where --cell or numbers ask for it.
 
 Exit status: 0 all are stored; 1 some are still refused; 130 interrupted.
 
@@ -76,11 +79,13 @@ async function replayChosen(
 ): Promise<ReplayCounts> {
   const { defaultUploadPolicy, logLevel } = loadConfig();
   return await withDatabase(async ({ db }) => {
-    const chosen = await listChosen(db, ids, choice);
+    const exceptCodes = choice.all && choice.code === undefined ? uninvited : undefined;
+    const chosen = await listChosen(db, ids, { ...choice, exceptCodes });
     const bar = openUploadBar("Replaying", chosen.length);
     const log = openLogger(logLevel === "info" ? "warn" : logLevel);
     const deps = { db, log, clock: systemClock, settings: { defaultUploadPolicy } };
-    const order = { ids: chosen, reader: everything, replayer: operator };
+    const replayer = { ...operator, mayCreate: ids.length > 0 || choice.cell !== undefined };
+    const order = { ids: chosen, reader: everything, replayer };
     try {
       return (await replayMany(deps, { ...order, isOver, onEach: bar.advance })).counts;
     } finally {

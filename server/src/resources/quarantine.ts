@@ -127,7 +127,7 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     async (request) => {
       const person = requirePerson(request.caller, "manage");
       const upload = await getQuarantined(db, person, request.params.upload);
-      const replayed = await replay(deps, upload, replayerOf(request, person));
+      const replayed = await replay(deps, upload, replayerOf(request, person, true));
       if ("refused" in replayed) throw replayed.error;
       return { message: "The upload is stored, and has left quarantine", ...replayed.written };
     },
@@ -147,7 +147,7 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
     },
     async (request, reply) => {
       const person = requirePerson(request.caller, "manage");
-      const replayer = replayerOf(request, person);
+      const replayer = replayerOf(request, person, isByName(request.body));
       const act = () => replayOrdered(deps, request.body, person, replayer);
       return await inSlot(slots, person.userId, reply, tooManyReplays, act);
     },
@@ -213,7 +213,17 @@ async function listOrdered(
   });
 }
 
-function replayerOf(request: FastifyRequest, { userId, admin }: Person): Replayer {
-  const may = { mayUpload: true, mayCreate: true };
+/** Whether uploads are asked for by their numbers, or by the cell that they name. */
+function isByName({ ids, cell }: ReplayOrder): boolean {
+  return (ids ?? cell ?? undefined) !== undefined;
+}
+
+/** @param mayCreate whether a cell or logger that an upload names is made where it isn't there: not for whatever came */
+function replayerOf(
+  request: FastifyRequest,
+  { userId, admin }: Person,
+  mayCreate: boolean,
+): Replayer {
+  const may = { mayUpload: true, mayCreate };
   return { kind: "user", userId, admin, ...may, actor: actorOf(request) };
 }

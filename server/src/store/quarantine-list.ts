@@ -34,6 +34,7 @@ export interface WholeUpload extends QuarantinedUpload {
 /** Which uploads; of those that the reader may see. */
 export interface QuarantineFilter {
   readonly code?: string | undefined;
+  readonly exceptCodes?: readonly string[] | undefined;
   /** A cell's number or name, whether or not there is such a cell. */
   readonly cell?: string | undefined;
   /** Received then or later, Unix seconds. */
@@ -121,9 +122,10 @@ const listed = [
   "last_replayed_at",
 ] as const;
 
-function select(db: Db, reader: Reader, { code, cell, since }: QuarantineFilter = {}) {
+function select(db: Db, reader: Reader, { code, exceptCodes, cell, since }: QuarantineFilter = {}) {
   let query = db.selectFrom("quarantine").where(isTheirs(reader));
   if (code !== undefined) query = query.where("code", "=", code);
+  if (exceptCodes) query = query.where("code", "not in", exceptCodes);
   if (cell !== undefined) query = query.where(isAbout(cell));
   if (since !== undefined) query = query.where("received_at", ">=", new Date(since * 1000));
   return query;

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { beforeEach, describe, expect, it } from "vitest";
 import { sql } from "kysely";
 import { listDeeds } from "../../src/store/audit.ts";
+import { createCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
 import { readSensor } from "../support/cells.ts";
 import { newestUpload, sentTs, uploadVoltage } from "../support/quarantine.ts";
@@ -91,6 +92,19 @@ describe("ents-backend quarantine replay", () => {
       { action: "replay", cell_id: missing, details: { conflicting: 1 } },
       { action: "replay", cell_id: missing, details: { stored: 1 } },
     ]);
+  });
+
+  it("takes nothing in that nobody invited when it is told to take all, and makes nothing for it", async () => {
+    await createCell(api.db, { name: "with a key", uploadPolicy: "key" });
+    await api.postJson("/api/power/", { cell: "with a key", ts: sentTs, v: 99, i: 9 });
+    await api.postJson("/api/power/", { cell: "made up", ts: sentTs, v: 1, i: 1 });
+    const added = await rowsAdded(api.db, async () => {
+      const { code, stdout } = await quarantine("replay", "--all", "--json");
+      expect([code, JSON.parse(stdout)]).toMatchObject([1, { replayed: 0, stored: 0 }]);
+    });
+    expect(added).toEqual({ audit: 1 });
+    const asked = await quarantine("replay", "--cell", "with a key", "--json");
+    expect(JSON.parse(asked.stdout)).toMatchObject({ replayed: 1, stored: 2 });
   });
 
   it("makes the cell that an older form names, as nobody's", async () => {
