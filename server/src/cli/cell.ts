@@ -89,9 +89,13 @@ const cellColumns = [
   "archive",
 ] as const;
 
-function describe({ id, name, upload_policy }: Cell): string {
+function describe({ id, name, upload_policy, user_id }: Cell): string {
   const made = `Made cell ${id}, ${name} (upload policy ${upload_policy}).`;
   if (upload_policy === "open") return made;
+  if (user_id === null)
+    return `${made}
+It takes uploads with a key only, and has no owner whose key that could be: an admin can upload, and give it an owner.
+--owner makes a cell that somebody owns, --upload-policy open one that takes uploads from anyone who knows its number.`;
   return `${made}
 It takes uploads with a key only: one of its owner's or editors', or the upload key of a logger of theirs.
 --upload-policy open makes a cell that takes them from anyone who knows its number.`;

@@ -40,8 +40,9 @@ A cell is a place whose measurements belong together: a microbial fuel cell, a p
 UTF-8; lines end in LF, times are UTC (ISO 8601), a field without a value is empty. A text that a spreadsheet would take
 for a formula has an apostrophe before it.`;
 
-const readings = `Each row is one reading as its sensor sent it, in the unit that stands beside it: \`timestamp\` is the
-sensor's clock, \`received_at\` the server's when the reading arrived. Where \`value\` is empty, the sensor said that it had
+const readings = `Each row is one reading, in the unit that stands beside it, whatever unit its sensor sent it in; water content
+that came as a fraction, as it was set or looked, is in percent. \`timestamp\` is the sensor's clock, \`received_at\` the
+server's when the reading arrived. Where \`value\` is empty, the sensor said that it had
 none. POWER is voltage times current of the same instant, and is computed.`;
 
 function means({ query: { params } }: Table): string {

@@ -36,12 +36,13 @@ export const dataAvailability: FastifyPluginAsyncTypebox<{
   app.get("/data-availability", { schema, config: { errorKey: "error" } }, async (request) => {
     const cellIds = parseIds(request.query.cell_ids);
     await requireReadable(db, request.caller, ...cellIds);
-    const { earliest, latest } = await readExtent(db, cellIds);
+    const now = clock();
+    const { earliest, latest } = await readExtent(db, cellIds, now);
     if (earliest === null || latest === null) return nothing;
     return {
       latest_timestamp: formatNaive(latest),
       earliest_timestamp: formatNaive(earliest),
-      has_recent_data: clock() - latest <= recent_s,
+      has_recent_data: now - latest <= recent_s,
       message: "success",
     };
   });

@@ -29,6 +29,7 @@ const page = `<!doctype html>
   </head>
   <body>
     <div id="page"></div>
+    <noscript>This page needs JavaScript; <a href="/api/openapi.json">the document itself</a> doesn't.</noscript>
   </body>
 </html>
 `;
@@ -54,6 +55,11 @@ const files = {
   "swagger-ui.css": { type: "text/css; charset=utf-8", read: () => fromLibrary("swagger-ui.css") },
 } as const;
 const File = Type.Enum(["begin.js", "swagger-ui-bundle.js", "swagger-ui.css"]);
+
+/** `/`: who opens the address of the server in a browser comes to its documents. */
+export const home: FastifyPluginAsyncTypebox = async (app) => {
+  app.get("/", { schema: { hide: true } }, (_request, reply) => reply.redirect("/api/docs"));
+};
 
 /** `/docs`: the API's document as a page, for browsers, where each request can be tried. */
 export const docs: FastifyPluginAsyncTypebox = async (app) => {

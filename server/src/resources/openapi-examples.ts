@@ -118,7 +118,8 @@ function usualValues({ enum: allowed, type, format }: JsonObject): readonly Json
 }
 
 const usualOfType: Readonly<Record<string, readonly Json[]>> = {
-  boolean: [true],
+  // What is left out is the same: who tries a request with its examples gets what they expect.
+  boolean: [false],
   integer: [1],
   null: [null],
 };

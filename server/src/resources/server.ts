@@ -22,7 +22,7 @@ import { offerCompression } from "./compression.ts";
 import { dataAvailability } from "./data-availability.ts";
 import { decorateCaller, identifyCallers } from "./caller.ts";
 import type { ServerDeps } from "./deps.ts";
-import { docs } from "./docs.ts";
+import { docs, home } from "./docs.ts";
 import { openDoors } from "./door.ts";
 import { equations } from "./equations.ts";
 import { Exchanges } from "./exchanges.ts";
@@ -206,6 +206,7 @@ async function registerOperation(
   { deps }: { deps: ServerDeps },
 ): Promise<void> {
   refuseNodes(app);
+  app.register(home);
   app.register(healthz);
   app.register(readyz, { deps });
   app.register(metrics, { deps });

@@ -5,6 +5,7 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { holdManagedLogger } from "../auth/access.ts";
 import { transact } from "../db/transact.ts";
+import { isLoopback } from "../lib/addresses.ts";
 import { newUploadKey } from "../auth/keys.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
@@ -138,6 +139,10 @@ function urlOf(publicUrl: string, key: string): { upload_url: string; warning?: 
   const { protocol, host, hostname } = new URL(publicUrl);
   // Nodes have no TLS, and a port that speaks it doesn't speak HTTP: a proxy takes these at port 80.
   const upload_url = `http://${protocol === "https:" ? hostname : host}/u/${key}`;
+  if (isLoopback(hostname.replace(/^\[|\]$/g, "")) || hostname === "localhost") {
+    const warning = `a node can't reach ${hostname}: PUBLIC_URL is to say by which name or address it finds this server`;
+    return { upload_url, warning };
+  }
   if (upload_url.length <= longestNodeUrl) return { upload_url };
   const warning = `upload_url has ${upload_url.length} characters, and a node's setting holds ${longestNodeUrl}: give the server a shorter name, or send the key as X-API-Key`;
   return { upload_url, warning };

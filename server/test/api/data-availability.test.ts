@@ -56,6 +56,24 @@ describe("GET /api/data-availability", () => {
     });
   });
 
+  it("isn't led astray by a clock that runs ahead, unless there is nothing else", async () => {
+    const [mixed, ahead] = [await newCell(api), await newCell(api)];
+    for (const [cellId, at] of [
+      [mixed, ts - 40 * day_s],
+      [mixed, api.now + 2 * day_s],
+      [ahead, api.now + 2 * day_s],
+    ])
+      await api.postJson("/api/sensor/", { type: "yfs210c", cellId, ts: at, data: { flow: 1 } });
+    expect(await availability(`${mixed}`)).toMatchObject({
+      latest_timestamp: "2023-12-06T11:00:00",
+      has_recent_data: false,
+    });
+    expect(await availability(`${ahead}`)).toMatchObject({
+      latest_timestamp: "2024-01-18T00:00:00",
+      has_recent_data: true,
+    });
+  });
+
   it("calls 14 days recent, to the second", async () => {
     const before = api.now;
     api.now = ts + 0.5 + 14 * day_s;

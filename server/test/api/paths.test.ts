@@ -38,11 +38,18 @@ describe("every path", () => {
   });
 });
 
+describe("GET /", () => {
+  it("leads to the documents, which say so where there is no JavaScript", async () => {
+    const answer = await api.get("/");
+    expect([answer.statusCode, answer.headers.location]).toEqual([302, "/api/docs"]);
+    expect((await api.get("/api/docs")).body).toMatch(/<noscript>.*openapi\.json/);
+  });
+});
+
 describe("a path or a method that there is not", () => {
   it.each([
     ["GET", "/api/nope", 404, "no_such_path"],
     ["GET", "/nope", 404, "no_such_path"],
-    ["GET", "/", 404, "no_such_path"],
     ["POST", "/api/cell/1/nope", 404, "no_such_path"],
     ["DELETE", "/api/sensor/", 405, "method_not_allowed"],
     ["PUT", "/api/power", 405, "method_not_allowed"],

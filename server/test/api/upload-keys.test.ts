@@ -73,6 +73,7 @@ describe("POST /api/logger/{id}/upload-key", () => {
       {
         upload_key: expect.stringMatching(/^[\w-]{22}$/),
         upload_url: `http://localhost:8000/u/${key}`,
+        warning: expect.stringMatching(/^a node can't reach localhost: PUBLIC_URL/),
         previous_ends_at: null,
       },
     ]);
