@@ -1,40 +1,30 @@
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { measurementsOf, useListening } from "../support/listen.ts";
+import { readLines } from "../support/recordings.ts";
 
 const api = useApi();
 const server = useListening(api);
 const loggerId = 7;
 const isLast = ({ data }: { data: Record<string, unknown> }) => data["type"] === "last";
 
-const recordings = fileURLToPath(
-  new URL("../../../../shared/contract/live.jsonl", import.meta.url),
-);
+interface Recording {
+  readonly name: string;
+  readonly upload: string;
+  readonly headers: Record<string, string>;
+  readonly path: string;
+  readonly status: number;
+  readonly events: readonly { readonly args: readonly object[] }[];
+}
 
-describe.skipIf(!existsSync(recordings))("the recorded uploads", () => {
-  interface Recording {
-    readonly name: string;
-    readonly upload: string;
-    readonly headers: Record<string, string>;
-    readonly path: string;
-    readonly status: number;
-    readonly events: readonly { readonly args: readonly object[] }[];
-  }
-  const lines = existsSync(recordings)
-    ? readFileSync(recordings, "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-    : [];
-
+describe("the recorded uploads", () => {
   it("cause the events that they caused then, and others where they were refused then", async () => {
     const cellId = await newCell(api);
     const dashboard = await server.connect();
     await dashboard.ask("subscribe_cells", { cellIds: [cellId] });
     const caused: Record<string, object[]> = {};
-    for (const recording of lines.map((line) => JSON.parse(line) as Recording)) {
+    for (const recording of readLines<Recording>("live.jsonl")) {
       const { name, upload, headers, path } = recording;
       const payload = upload.startsWith("{") ? upload : Buffer.from(upload, "hex");
       const start = dashboard.heard.length;

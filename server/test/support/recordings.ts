@@ -1,6 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
-import { basename } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
 import type { InjectOptions } from "fastify";
 
 /** One request and the answer that an earlier server gave it. */
@@ -25,19 +23,22 @@ export interface Recording {
   };
 }
 
-/** The recordings of this repository, and the larger set that may lie beside it. */
-const files = ["../fixtures/recordings.jsonl", "../../../../shared/contract/recorded.jsonl"]
-  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-  .filter(existsSync);
+/**
+ * What was recorded, one request after the other: of a server whose cells were there already, and of one that was empty,
+ * where people made cells, shared and tagged them.
+ */
+export const recordingSets = ["recordings.jsonl", "recordings-from-empty.jsonl"].map((file) => ({
+  file,
+  recordings: readLines<Recording>(file),
+}));
 
-/** Every set of recordings that is there, one request after the other. */
-export const recordingSets = files.map((path) => ({
-  file: basename(path),
-  recordings: readFileSync(path, "utf8")
+/** The lines of a file of fixtures, each of which is JSON. */
+export function readLines<Line>(file: string): Line[] {
+  return readFileSync(new URL(`../fixtures/${file}`, import.meta.url), "utf8")
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as Recording),
-}));
+    .map((line) => JSON.parse(line) as Line);
+}
 
 /** A recorded request, for `inject`. */
 export function toInject({ request }: Recording): InjectOptions {
