@@ -47,6 +47,11 @@ describe("the import rule", () => {
     expect(elsewhere.filter((file) => /from "(?:kysely|pg)/.test(read(file)))).toEqual([]);
   });
 
+  it("asks the machine for the time in one place", () => {
+    const askers = files.filter((file) => /Date\.now|new Date\(\)/.test(read(file)));
+    expect(askers).toEqual(["lib/clock.ts"]);
+  });
+
   it("reads the environment in one place, and hands it on to PostgreSQL's programs", () => {
     const readers = files.filter((file) => /process\.env/.test(read(file)));
     expect(readers.filter((file) => folderOf(file) !== "db")).toEqual(["config.ts"]);

@@ -118,6 +118,7 @@ async function importPlan(
     cellId: cell === undefined ? undefined : (await getCellCalled(db, cell)).id,
     loggerId: logger === undefined ? undefined : (await getLoggerCalled(db, logger)).id,
     receivedAt: systemClock(),
+    clock: systemClock,
     vwcUnit,
     keepRoom: watchRoom(loadConfig().diskOf),
     importer: everything,

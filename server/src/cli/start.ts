@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
 import { loadConfig, type Config } from "../config.ts";
+import { systemClock } from "../lib/clock.ts";
 import { canBindAlone, bindPort } from "../processes/bound-port.ts";
 import type { Example } from "../store/demo.ts";
 import { WorkerProcess } from "../tasks/worker-process.ts";
@@ -70,7 +71,7 @@ function urlOf(host: string, port: number): string {
 }
 
 function tryIt(url: string, { cellId, loggerId }: Example): string {
-  const ts = Math.floor(Date.now() / 1000);
+  const ts = Math.floor(systemClock());
   const reading = {
     type: "power",
     cellId,

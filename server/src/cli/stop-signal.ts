@@ -10,11 +10,12 @@ export function stopSignal(
   signals: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"],
 ): Promise<StopSignal> {
   return new Promise((resolve) => {
-    let first: number | undefined;
+    let first_ms: number | undefined;
     for (const signal of signals)
       process.on(signal, () => {
-        if (first !== undefined && Date.now() - first > impatience_ms) process.exit(1);
-        first ??= Date.now();
+        const now_ms = performance.now();
+        first_ms ??= now_ms;
+        if (now_ms - first_ms > impatience_ms) process.exit(1);
         resolve(signal);
       });
   });

@@ -63,15 +63,19 @@ export async function attach(
   { port, joins = false, signal }: { port?: number; joins?: boolean; signal?: AbortSignal } = {},
 ): Promise<Attached> {
   const attempt: Attempt = { ...site, port, joins, signal };
-  let deadline = Date.now() + patience_ms;
+  let giveUpAt_ms = performance.now() + patience_ms;
   let reason = "no attempt was made";
-  for (let pause_ms = postmaster.poll_ms; Date.now() < deadline; await pause(pause_ms, attempt)) {
+  for (
+    let pause_ms = postmaster.poll_ms;
+    performance.now() < giveUpAt_ms;
+    await pause(pause_ms, attempt)
+  ) {
     const outcome = await tryOnce(attempt);
     if ("holder" in outcome) return outcome;
     ({ reason } = outcome);
     site.log.debug({ reason }, "no connection to the database yet");
     // To stop a server that recovers would only make the next one begin again.
-    if (outcome.starting) deadline = Date.now() + patience_ms;
+    if (outcome.starting) giveUpAt_ms = performance.now() + patience_ms;
     if (outcome.refused) pause_ms = Math.min(pause_ms * 2, 500);
   }
   throw await failure(site, reason);
@@ -119,13 +123,13 @@ async function untilReady(
   server: postmaster.Started,
   attempt: Attempt,
 ): Promise<postmaster.LockFile | undefined> {
-  let next = Date.now() + 10_000;
+  let sayAt_ms = performance.now() + 10_000;
   while (server.ended() === undefined) {
     const lock = await postmaster.readLockFile(attempt.layout.cluster);
     if (lock?.pid === server.pid && lock?.status === "ready") return lock;
-    if (Date.now() > next) {
+    if (performance.now() > sayAt_ms) {
       attempt.log.info({ pid: server.pid }, "the database is still recovering");
-      next += 10_000;
+      sayAt_ms += 10_000;
     }
     await pause(postmaster.poll_ms, attempt);
   }
@@ -133,10 +137,11 @@ async function untilReady(
 }
 
 async function untilConnected(lock: postmaster.LockFile, attempt: Attempt): Promise<Attached> {
-  for (const deadline = Date.now() + patience_ms; ; await pause(postmaster.poll_ms, attempt)) {
+  const giveUpAt_ms = performance.now() + patience_ms;
+  for (; ; await pause(postmaster.poll_ms, attempt)) {
     const outcome = await connect(attempt, lock);
     if ("holder" in outcome) return { ...outcome, started: true };
-    if (Date.now() > deadline) throw await failure(attempt, outcome.reason);
+    if (performance.now() > giveUpAt_ms) throw await failure(attempt, outcome.reason);
   }
 }
 

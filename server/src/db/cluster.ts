@@ -51,7 +51,7 @@ async function makeCluster(options: {
   readonly password: string;
 }): Promise<void> {
   const { layout, log } = options;
-  const started = Date.now();
+  const began_ms = performance.now();
   const draft = await fs.mkdtemp(join(layout.root, draftPrefix));
   try {
     const made = await runInitdb(draft, options);
@@ -59,7 +59,8 @@ async function makeCluster(options: {
       throw initFailed({ cluster: layout.cluster, reason: error.message });
     });
     await syncDirectory(layout.root);
-    log.info({ directory: layout.cluster, ms: Date.now() - started }, "made a new database");
+    const ms = Math.round(performance.now() - began_ms);
+    log.info({ directory: layout.cluster, ms }, "made a new database");
   } catch (error) {
     // Another process that was faster has put its cluster there, and perhaps cleared ours away.
     if (!(await isComplete(layout.cluster))) {

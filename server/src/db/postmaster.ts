@@ -180,7 +180,8 @@ function send(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function isGone(pid: number, cluster: string, patience_ms: number): Promise<boolean> {
-  for (const deadline = Date.now() + patience_ms; Date.now() < deadline; await sleep(poll_ms)) {
+  const giveUpAt_ms = performance.now() + patience_ms;
+  for (; performance.now() < giveUpAt_ms; await sleep(poll_ms)) {
     if (!(await isServerOf(pid, cluster))) return true;
   }
   return false;

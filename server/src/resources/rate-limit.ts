@@ -104,11 +104,11 @@ async function openCount(
   const alone = await openCounter(app, { ...usual, ...(store && { store }) });
   if (!redis) return alone;
   const together = await openCounter(app, { ...usual, redis, nameSpace: "ents-rate:" });
-  let askedAgainAt = 0;
+  let askedAgainAt_ms = 0;
   return async (request) => {
-    if (Date.now() < askedAgainAt) return await alone(request);
+    if (performance.now() < askedAgainAt_ms) return await alone(request);
     return await together(request).catch(async (error: unknown) => {
-      askedAgainAt = Date.now() + pause_ms;
+      askedAgainAt_ms = performance.now() + pause_ms;
       log.warn({ err: error }, "Redis can't be reached: each server counts requests for itself");
       return await alone(request);
     });

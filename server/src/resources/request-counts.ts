@@ -27,7 +27,7 @@ export class RequestCounts implements FastifyRateLimitStore {
   incr: FastifyRateLimitStore["incr"] = (name, answer) => {
     const { count: current, began_ms } = this.#add(name, 1);
     this.#others.note({ kind: "requests", name, count: 1 });
-    answer(null, { current, ttl: began_ms + this.#window_ms - Date.now() });
+    answer(null, { current, ttl: began_ms + this.#window_ms - performance.now() });
   };
 
   child(): this {
@@ -35,7 +35,7 @@ export class RequestCounts implements FastifyRateLimitStore {
   }
 
   #add(name: string, count: number): Window {
-    const now_ms = Date.now();
+    const now_ms = performance.now();
     const before = this.#windows.get(name);
     const goesOn = before && now_ms < before.began_ms + this.#window_ms;
     const window = goesOn ? before : { count: 0, began_ms: now_ms };

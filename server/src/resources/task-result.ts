@@ -46,7 +46,7 @@ const Unchanged = Type.Unsafe<undefined>({ type: "null", description: "`If-None-
 
 /** `/tasks/{task}/result`: downloads what a task has made, all of it or a range. */
 export const taskResult: FastifyPluginAsyncTypebox<{
-  deps: Pick<ServerDeps, "db" | "reads" | "kinds">;
+  deps: Pick<ServerDeps, "db" | "clock" | "reads" | "kinds">;
 }> = async (app, { deps }) => {
   app.get(
     "/tasks/:task/result",
@@ -63,19 +63,19 @@ export const taskResult: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const task = await getOwnTask(deps, request.caller, request.params.task);
-      const file = await getFile(deps.db, fileOf(task));
+      const file = await getFile(deps.db, fileOf(task, deps.clock()));
       return sendFile(deps, request, reply, file);
     },
   );
 };
 
 /** @throws KnownError where there is none, saying why */
-function fileOf({ state, file_id, finished_at, expires_at, error }: Task): string {
+function fileOf({ state, file_id, finished_at, expires_at, error }: Task, now: number): string {
   if (file_id !== null) return file_id;
   if (state === "PENDING" || state === "STARTED") throw notDone();
   if (state === "FAILURE") throw failed({ reason: error ?? "for an unknown reason" });
   if (state === "REVOKED") throw cancelled();
-  if (expires_at && finished_at && expires_at.getTime() <= Date.now())
+  if (expires_at && finished_at && expires_at.getTime() <= now * 1000)
     throw expired({ time: expires_at.toISOString() });
   throw noFile();
 }

@@ -128,6 +128,7 @@ async function openOrder(
     mapping,
     vwcUnit: vwc_unit,
     receivedAt: clock(),
+    clock,
     importer: asker,
     signal,
     keepRoom,

@@ -216,7 +216,7 @@ describe("the number of a logger", () => {
     // What a file says of when it came makes nobody the first.
     const late = await newTeam(api, "public");
     const backdated = { ...imported, cellId: late.id, receivedAt: 1, loggerId: 4711 };
-    await new SteadyWriter(api.db).write([backdated]);
+    await new SteadyWriter({ db: api.db, clock: () => api.now }).write([backdated]);
     const claim = async (who: Parameters<typeof as>[1], id = 4711) =>
       (await as(api, who).post("/api/logger/", { name: `claimed ${id}`, id })).json<object>();
     const key = await newKey(api, owner.admin, ["manage"]);

@@ -295,12 +295,13 @@ describe("a result", () => {
     const { id } = await order(ada, { to: 3 });
     await untilState(ada, id, "SUCCESS");
     await sql`update file set expires_at = now() where task_id = ${id}`.execute(api.db);
-    await sql`update task set expires_at = now() - interval '1 second' where id = ${id}`.execute(
+    await sql`update task set expires_at = to_timestamp(${api.now}) where id = ${id}`.execute(
       api.db,
     );
     const gone = await as(api, ada).get(`/api/tasks/${id}/result`);
     expect(gone.json()).toMatchObject({ status: 404, code: "result_expired" });
     expect(await look(ada, id)).toMatchObject({ state: "SUCCESS", file: null });
+    await sql`update task set expires_at = now() where id = ${id}`.execute(api.db);
     await deleteExpiredFiles(api.db);
     await deleteExpiredTasks(api.db);
     const files = api.db.selectFrom("file").select("id").where("task_id", "=", id);

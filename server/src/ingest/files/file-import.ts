@@ -1,5 +1,6 @@
 import type { ImportReport } from "@ents-backend/schemas/import";
 import type { Db } from "../../db/connect.ts";
+import type { Clock } from "../../lib/clock.ts";
 import { Rehearsal } from "../../timeseries/rehearsal.ts";
 import { checkCells, requireOpen, requireStillOpen } from "./cells.ts";
 import { reportImport } from "./file-report.ts";
@@ -12,6 +13,7 @@ import { survey, type Survey } from "./survey.ts";
 /** What is to be imported by whom, who must own or edit every cell, and who wants to hear of it. */
 export interface FileImport extends PassOrder {
   readonly plan: Plan;
+  readonly clock: Clock;
   onProgress(progress: FileProgress): void;
 }
 
@@ -65,7 +67,13 @@ export async function runFileImport(
   requireOpen(cells);
   const gaps = preview ? [] : await findGaps(db, found.sensors);
   const judge = async () => await requireStillOpen(db, order.importer, ids);
-  const passed = await pass(db, order, found, new SteadyWriter(db, judge), new Set(ids));
+  const passed = await pass(
+    db,
+    order,
+    found,
+    new SteadyWriter({ db, clock: order.clock }, judge),
+    new Set(ids),
+  );
   const filled = preview ? await recountFilled(db, preview) : await readFilled(db, gaps);
   return await reportImport(db, order.plan, found, cells, passed, filled);
 }

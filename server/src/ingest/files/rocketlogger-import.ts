@@ -83,7 +83,7 @@ export async function importRocketLogger(
 ): Promise<ImportSummary> {
   const tally = emptyTally();
   const judge = async () => await requireStillOpen(db, everything, [order.cellId]);
-  const writer = new SteadyWriter(db, judge);
+  const writer = new SteadyWriter({ db, clock }, judge);
   try {
     tally.vwc = await decide(order);
     for await (const part of readAhead(readParts(order.source.read(order.signal)))) {

@@ -1,6 +1,6 @@
 import type { Db } from "../../db/connect.ts";
 import { isReferenceGone } from "../../db/fault.ts";
-import { systemClock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/clock.ts";
 import { readDirectoryVersion } from "../../store/directory.ts";
 import { StaleDirectory } from "../../timeseries/store-readings.ts";
 import { Writer, type NewReading, type Written } from "../../timeseries/write.ts";
@@ -8,12 +8,17 @@ import { Writer, type NewReading, type Written } from "../../timeseries/write.ts
 /** Stores one batch of readings after another, and begins anew when cells, loggers or roles have changed. */
 export class SteadyWriter {
   readonly #db: Db;
+  readonly #clock: Clock;
   readonly #judge: () => Promise<void>;
   #known: { readonly writer: Writer; readonly version: number } | undefined;
 
   /** @param judge asked at the beginning, and whenever something has changed: throws where no more may be stored */
-  constructor(db: Db, judge: () => Promise<void> = async () => {}) {
+  constructor(
+    { db, clock }: { readonly db: Db; readonly clock: Clock },
+    judge: () => Promise<void> = async () => {},
+  ) {
     this.#db = db;
+    this.#clock = clock;
     this.#judge = judge;
   }
 
@@ -23,7 +28,7 @@ export class SteadyWriter {
     this.#known ??= await this.#learn();
     const { writer, version } = this.#known;
     try {
-      const [written] = await writer.write([readings], version, systemClock());
+      const [written] = await writer.write([readings], version, this.#clock());
       return written!;
     } catch (error) {
       // That a cell is gone may show before the directory's version does.

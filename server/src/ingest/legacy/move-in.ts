@@ -146,7 +146,7 @@ async function run(deps: MoveInDeps, order: MoveInOrder): Promise<MoveInReport> 
 
 /** @param moved gets every cell when it has come over and is compared */
 async function moveCells(
-  { db, old, keepRoom }: MoveInDeps,
+  { db, old, clock, keepRoom }: MoveInDeps,
   { signal, onProgress }: MoveInOrder,
   plans: readonly Plan[],
   to: Ids,
@@ -158,7 +158,7 @@ async function moveCells(
     db,
     old,
     signal,
-    writer: new SteadyWriter(db),
+    writer: new SteadyWriter({ db, clock }),
     keepRoom,
     onProgress: (readings: number) => {
       done += readings;

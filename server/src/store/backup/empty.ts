@@ -41,7 +41,8 @@ export async function takeEmpty(transaction: Db): Promise<void> {
 }
 
 async function untilUnused(db: Db): Promise<void> {
-  for (const deadline = Date.now() + patience_ms; ; await sleep(poll_ms)) {
+  const giveUpAt_ms = performance.now() + patience_ms;
+  for (; ; await sleep(poll_ms)) {
     const { rows } = await sql<{ sessions: number }>`
       select count(*) as sessions from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid() and application_name like 'ents-backend%'`.execute(
@@ -49,7 +50,7 @@ async function untilUnused(db: Db): Promise<void> {
     );
     const { sessions } = rows[0]!;
     if (sessions === 0) return;
-    if (Date.now() > deadline) throw inUse({ sessions });
+    if (performance.now() > giveUpAt_ms) throw inUse({ sessions });
   }
 }
 

@@ -419,7 +419,8 @@ async function orderOf(
   const understanding = { format: undefined, mapping: more.mapping };
   const plan = await planImport(files, understanding, readOrder.signal);
   const order = { ...readOrder, vwcUnit: undefined, plan, importer: everything };
-  return { ...order, keepRoom: watchRoom(undefined), onProgress: () => {}, ...more };
+  const usual = { clock: () => api.now, keepRoom: watchRoom(undefined), onProgress: () => {} };
+  return { ...order, ...usual, ...more };
 }
 
 async function preview(files: readonly StoredFile[], more: Partial<FileImport> = {}) {

@@ -134,8 +134,8 @@ async function importInto(db: Db, bytes: Buffer, name: string) {
   const understanding = { format: undefined, mapping: undefined };
   const plan = await planImport([fileOf(name, bytes)], understanding, signal);
   const order = { ...readOrder, vwcUnit: undefined, plan, importer: everything };
-  const keepRoom = watchRoom(undefined);
-  return await runFileImport(db, { ...order, keepRoom, onProgress: () => {} });
+  const means = { clock: () => readOrder.receivedAt, keepRoom: watchRoom(undefined) };
+  return await runFileImport(db, { ...order, ...means, onProgress: () => {} });
 }
 
 /** Readings as they are stored, to the bit; POWER too, which the file has as well. */
