@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { access, constants, link, open, readFile, realpath, rm } from "node:fs/promises";
+import { access, constants, readFile, realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory, useDataDir } from "../lib/data-dir.ts";
+import { useDataDir } from "../lib/data-dir.ts";
 import { defineError } from "../lib/errors.ts";
+import { createSecret } from "../lib/secret-file.ts";
 
 /** Where the embedded database keeps its files: the cluster, and a few files beside it. */
 export interface Layout {
@@ -51,22 +51,8 @@ export async function readPassword({ cluster, passwordFile }: Layout): Promise<s
   }
 }
 
-/**
- * Makes the password of a cluster to be. Writes the file aside and links it into place, so that of two processes both read the same one.
- */
+/** Makes the password of a cluster to be; of two processes both read the same one. */
 export async function ensurePassword(layout: Layout): Promise<string> {
-  const draft = `${layout.passwordFile}.${randomBytes(6).toString("hex")}`;
-  const file = await open(draft, "wx", 0o600);
-  try {
-    await file.writeFile(`${randomBytes(24).toString("base64url")}\n`);
-    await file.sync();
-    await link(draft, layout.passwordFile);
-    await syncDirectory(layout.root);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    await file.close();
-    await rm(draft);
-  }
+  await createSecret(layout.passwordFile);
   return readPassword(layout);
 }

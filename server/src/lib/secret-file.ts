@@ -1,6 +1,6 @@
 import { link, open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { useDataDir } from "./data-dir.ts";
+import { syncDirectory, useDataDir } from "./data-dir.ts";
 import { defineError } from "./errors.ts";
 import { randomSecret } from "./secret.ts";
 
@@ -20,7 +20,8 @@ const secretBroken = defineError(
  */
 export async function readOrCreateSecret(file: string): Promise<string> {
   return await useDataDir(dirname(file), async () => {
-    const secret = (await read(file)) ?? (await create(file));
+    if ((await read(file)) === undefined) await createSecret(file);
+    const secret = (await read(file)) ?? "";
     if (secret.length < shortest) throw secretBroken({ file });
     return secret;
   });
@@ -35,12 +36,17 @@ async function read(file: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a draft, and gives it its name only when it is on the disk. */
-async function create(file: string): Promise<string> {
+/**
+ * Puts a new secret of 256 random bits into a file, for its owner's eyes only; one that is there stays. The file has its
+ * name only when it is on the disk as a whole, and keeps it through a power failure.
+ *
+ * @throws the system's error when it can't be written
+ */
+export async function createSecret(file: string): Promise<void> {
   const draft = `${file}.${randomSecret(6)}`;
   const handle = await open(draft, "wx", 0o600);
   try {
-    await handle.writeFile(randomSecret(shortest));
+    await handle.writeFile(`${randomSecret(shortest)}\n`);
     await handle.sync();
     await link(draft, file);
   } catch (error) {
@@ -49,5 +55,6 @@ async function create(file: string): Promise<string> {
     await handle.close();
     await rm(draft);
   }
-  return (await read(file)) ?? "";
+  // Also where another process has just made it: that one may not have come as far.
+  await syncDirectory(dirname(file));
 }
