@@ -6,7 +6,7 @@ import { everything } from "../store/visibility.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
 import { interrupted, onceSignalled } from "./interrupt.ts";
-import { openLogger } from "./log.ts";
+import { openCommandLogger } from "./log.ts";
 import { wholeNumber } from "./options.ts";
 import {
   collectIds,
@@ -77,13 +77,13 @@ async function replayChosen(
   choice: Choice,
   isOver: () => boolean,
 ): Promise<ReplayCounts> {
-  const { defaultUploadPolicy, logLevel } = loadConfig();
+  const config = loadConfig();
   return await withDatabase(async ({ db }) => {
     const exceptCodes = choice.all && choice.code === undefined ? uninvited : undefined;
     const chosen = await listChosen(db, ids, { ...choice, exceptCodes });
     const bar = openUploadBar("Replaying", chosen.length);
-    const log = openLogger(logLevel === "info" ? "warn" : logLevel);
-    const deps = { db, log, clock: systemClock, settings: { defaultUploadPolicy } };
+    const log = openCommandLogger(config);
+    const deps = { db, log, clock: systemClock, settings: config };
     const replayer = { ...operator, mayCreate: ids.length > 0 || choice.cell !== undefined };
     const order = { ids: chosen, reader: everything, replayer };
     try {

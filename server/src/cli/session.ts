@@ -2,7 +2,7 @@ import { loadConfig, type Config } from "../config.ts";
 import { withSession, type Session } from "../db/session.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { interrupted, onceSignalled } from "./interrupt.ts";
-import { openLogger } from "./log.ts";
+import { openCommandLogger } from "./log.ts";
 
 const failed = defineError("unavailable", "command_failed", "{reason}; {outcome}");
 
@@ -35,15 +35,14 @@ export async function untilSignalled<T>(
   }
 }
 
-/** Gives a command a connection of its own. Logs are kept to warnings: a command speaks for itself. */
+/** Gives a command a connection of its own. */
 export async function withCommandSession<T>(
   signal: AbortSignal,
   run: (session: Session, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig();
-  const level = config.logLevel === "info" ? "warn" : config.logLevel;
   return await withSession(
-    { ...config, log: openLogger(level) },
+    { ...config, log: openCommandLogger(config) },
     signal,
     async (session) => await run(session, config),
   );

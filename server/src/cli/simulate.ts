@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { systemClock } from "../lib/clock.ts";
+import { day_s } from "../lib/duration.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import {
@@ -15,7 +16,6 @@ import type { Signal } from "./simulate/signal.ts";
 import { Tally } from "./simulate/tally.ts";
 import { countUploads, findSensors, makeUploads, type Upload } from "./simulate/uploads.ts";
 
-const day_s = 86_400;
 const tenMinutes_s = 600;
 
 const invertedRange = defineError("invalid", "inverted_range", "--{from} lies after --{to}");

@@ -2,9 +2,9 @@ import { randomInt } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DatabaseError } from "pg";
 import { defineError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { isPasswordRefused } from "./fault.ts";
 import { connectHolder, type Holder, NotOurs } from "./holder.ts";
 import type { Layout } from "./layout.ts";
 import * as postmaster from "./postmaster.ts";
@@ -155,8 +155,8 @@ async function connect(attempt: Attempt, lock: postmaster.LockFile): Promise<Att
     if (attempt.port === undefined) await rememberPort(layout.portFile, holder.port);
     return { holder, started: false };
   } catch (error) {
-    const { code, message } = error as DatabaseError;
-    if (code === "28P01") throw passwordRefused({ passwordFile: layout.passwordFile });
+    if (isPasswordRefused(error)) throw passwordRefused({ passwordFile: layout.passwordFile });
+    const { message } = error as Error;
     if (error instanceof NotOurs) throw await failure(attempt, message);
     return { reason: message };
   }

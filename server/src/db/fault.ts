@@ -63,17 +63,52 @@ export function isInputRefused(error: unknown): boolean {
 
 /** Whether a row is refused because another one has its name. */
 export function isDuplicate(error: unknown): boolean {
-  return error instanceof Error && codeOf(error) === "23505";
+  return hasCode(error, "23505");
+}
+
+/** Whether a database isn't made because another process made it at the same moment: it is said in one of two ways. */
+export function isDatabaseThere(error: unknown): boolean {
+  return hasCode(error, "42P04", "23505");
 }
 
 /** Whether a row is refused because what it refers to is gone, as by a deletion at the same moment. */
 export function isReferenceGone(error: unknown): boolean {
-  return error instanceof Error && codeOf(error) === "23503";
+  return hasCode(error, "23503");
 }
 
 /** Whether a column or a table was taken away while a query of the catalogue looked at it. */
 export function isFormChanged(error: unknown): boolean {
-  return error instanceof Error && ["42703", "42P01", "XX000"].includes(codeOf(error));
+  return hasCode(error, "42703", "42P01", "XX000");
+}
+
+/** Whether a transaction was given up for another one's sake: a deadlock, or a serialisation failure. */
+export function isCollision(error: unknown): boolean {
+  return hasCode(error, "40");
+}
+
+/** Whether a server is there and doesn't let us in, or has no such database: that doesn't end by itself. */
+export function isEntryRefused(error: unknown): boolean {
+  return hasCode(error, "28", "3D");
+}
+
+/** Whether it is the password that isn't taken. */
+export function isPasswordRefused(error: unknown): boolean {
+  return hasCode(error, "28P01");
+}
+
+/** Whether we aren't allowed to do what we want to. */
+export function isForbidden(error: unknown): boolean {
+  return hasCode(error, "42501");
+}
+
+/** Whether a function knows no such value as it was given, a name of a time zone for example. */
+export function isValueUnknown(error: unknown): boolean {
+  return hasCode(error, "22023");
+}
+
+/** @param codes whole ones of PostgreSQL, or how they begin */
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && codes.some((code) => codeOf(error).startsWith(code));
 }
 
 function codeOf(error: Error): string {

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
-import { Client, type DatabaseError } from "pg";
+import { Client } from "pg";
 import { superuser } from "./cluster.ts";
+import { isDatabaseThere } from "./fault.ts";
 
 /**
  * A connection that is held for as long as we use the embedded server. PostgreSQL closes it when the
@@ -102,9 +103,7 @@ async function ensureDatabase(client: Client): Promise<void> {
   try {
     await client.query(`create database ${databaseName}`);
   } catch (error) {
-    // Another process made it at the same moment: PostgreSQL says so in one of two ways.
-    const { code } = error as DatabaseError;
-    if (code !== "42P04" && code !== "23505") throw error;
+    if (!isDatabaseThere(error)) throw error;
   }
 }
 

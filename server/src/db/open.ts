@@ -9,7 +9,7 @@ import {
   type Db,
   type PoolLimits,
 } from "./connect.ts";
-import { isDatabaseAway } from "./fault.ts";
+import { isDatabaseAway, isEntryRefused } from "./fault.ts";
 import { migrate } from "./migrate.ts";
 import { DatabaseProbe } from "./probe.ts";
 import { findServer, type DatabaseServer, type ServerOptions } from "./server.ts";
@@ -170,10 +170,8 @@ async function startsInTime(server: DatabaseServer, started: Promise<void>): Pro
   }
 }
 
-/** A server that is there and doesn't let us in won't do so by itself. Source: PostgreSQL's error codes 28 and 3D. */
 function isUnreachable(error: unknown): boolean {
-  const refuses = error instanceof Error && "code" in error && /^(28|3D)/.test(String(error.code));
-  return isDatabaseAway(error) && !refuses;
+  return isDatabaseAway(error) && !isEntryRefused(error);
 }
 
 async function keepTrying(

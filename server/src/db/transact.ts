@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "./connect.ts";
+import { isCollision } from "./fault.ts";
 
 /** Runs a change as one transaction: from the start again, when it collides with another one. */
 export async function transact<T>(db: Db, run: (transaction: Db) => Promise<T>): Promise<T> {
@@ -22,17 +23,12 @@ export async function holdRow(
   );
 }
 
-/**
- * Runs a transaction again when PostgreSQL has given it up for another one's sake: a deadlock, or a serialisation
- * failure. Source: PostgreSQL's error codes, class 40.
- */
+/** Runs a transaction again when PostgreSQL has given it up for another one's sake. */
 export async function retryCollisions<T>(run: () => Promise<T>, tries = 6): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    const collided =
-      error instanceof Error && "code" in error && String(error.code).startsWith("40");
-    if (!collided || tries <= 1) throw error;
+    if (!isCollision(error) || tries <= 1) throw error;
     return await retryCollisions(run, tries - 1);
   }
 }

@@ -1,8 +1,9 @@
 import type { Db } from "../db/connect.ts";
 import { KnownError } from "../lib/errors.ts";
 import { recordDeed } from "../store/audit.ts";
-import { createCell, type Cell, type UploadPolicy } from "../store/cells.ts";
-import { createLogger, type KnownLogger } from "../store/loggers.ts";
+import { cellNameTaken, createCell, type Cell, type UploadPolicy } from "../store/cells.ts";
+import { createLogger, loggerNameTaken, type KnownLogger } from "../store/loggers.ts";
+import { tooMany } from "../store/quota.ts";
 import { Directory, numbersAndNames } from "./directory.ts";
 import type { Lookup } from "./lookup.ts";
 import type { Reference, Sender } from "./uplink.ts";
@@ -102,6 +103,9 @@ async function create<Row extends { readonly id: number }>(
 }
 
 /** Another upload may have made the same one at the same moment; or its sender has as many as they may. */
+const refusals = [cellNameTaken, loggerNameTaken, tooMany.cell, tooMany.logger];
+
 function unlessRefused(error: unknown): void {
-  if (!(error instanceof KnownError) || !/_name_taken$|^too_many_/.test(error.code)) throw error;
+  if (!(error instanceof KnownError && refusals.some(({ code }) => code === error.code)))
+    throw error;
 }

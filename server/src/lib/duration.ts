@@ -1,4 +1,8 @@
-const units_s: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+export const minute_s = 60;
+export const hour_s = 3600;
+export const day_s = 86_400;
+
+const units_s: Readonly<Record<string, number>> = { s: 1, m: minute_s, h: hour_s, d: day_s };
 
 /** What `parseDuration` reads. */
 export const durationPattern = "^[1-9]\\d{0,5}[smhd]$";

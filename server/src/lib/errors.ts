@@ -32,14 +32,14 @@ export class KnownError extends Error {
 /**
  * Defines an error beside its use. The sentence may name values in braces: `no cell {id}`.
  *
- * @returns a function from those values to the error, to be thrown
+ * @returns a function from those values to the error, to be thrown; its `code` is the errors'
  */
 export function defineError<const Sentence extends string>(
   kind: ErrorKind,
   code: string,
   sentence: Sentence,
 ) {
-  return (...[values]: Arguments<Sentence>): KnownError =>
+  const make = (...[values]: Arguments<Sentence>): KnownError =>
     new KnownError(
       kind,
       code,
@@ -47,6 +47,7 @@ export function defineError<const Sentence extends string>(
         String((values as Record<string, unknown>)[name]),
       ),
     );
+  return Object.assign(make, { code });
 }
 
 type Names<Sentence extends string> = Sentence extends `${string}{${infer Name}}${infer Rest}`

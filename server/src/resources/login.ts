@@ -3,9 +3,8 @@ import { Type } from "typebox";
 import type { Begun, Visit } from "../auth/accounts.ts";
 import { signAccessToken, type TokenSettings } from "../auth/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
+import { day_s } from "../lib/duration.ts";
 import type { Cookie } from "./cookies.ts";
-
-const day_s = 24 * 3600;
 
 export const refreshCookie = "refresh-token";
 

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
+import { hour_s } from "../lib/duration.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
 import { measure, type Measured } from "../timeseries/measure.ts";
-import { hour_s, type Range } from "../timeseries/resample.ts";
+import type { Range } from "../timeseries/resample.ts";
 import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
 import { fitAtOnce, readSeries, type Series } from "../timeseries/series.ts";
 import { fill, joinTexts, sendJson, slot, toFrames, toStream, writeTable } from "./columnar.ts";

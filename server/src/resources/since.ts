@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
 import { listReadable } from "../auth/access.ts";
 import type { Db } from "../db/connect.ts";
+import { mostCells } from "../streaming/admission.ts";
 import { formatCursor, parseCursor } from "../streaming/cursor.ts";
 import {
   findLogEnd,
@@ -14,7 +15,6 @@ import {
 } from "../timeseries/arrivals.ts";
 import { parsePossibleCells } from "./sought.ts";
 
-const mostCells = 1000;
 const usualLimit = 1000;
 /** How much of the log one answer looks at, where little of it is for these cells. */
 const mostParts = 20;

@@ -7,6 +7,7 @@ import { holdManagedLogger } from "../auth/access.ts";
 import { transact } from "../db/transact.ts";
 import { isLoopback } from "../lib/addresses.ts";
 import { newUploadKey } from "../auth/keys.ts";
+import { day_s } from "../lib/duration.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
 import { Done } from "./done.ts";
@@ -25,7 +26,6 @@ export interface UploadKeyDeps extends KeyDeps {
 
 /** Characters of a node's setting for where it uploads, scheme, host, port and path together. */
 const longestNodeUrl = 64;
-const day_s = 24 * 3600;
 
 const LoggerParams = Type.Object({ logger: LoggerParameter });
 

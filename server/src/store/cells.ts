@@ -53,7 +53,7 @@ export interface CellChanges {
 
 /** Also what those are told who may not know of a cell. */
 export const cellNotFound = defineError("not_found", "cell_not_found", "Cell not found");
-const cellNameTaken = defineError("invalid", "cell_name_taken", "Duplicate cell name");
+export const cellNameTaken = defineError("invalid", "cell_name_taken", "Duplicate cell name");
 
 const columns = [
   "id",

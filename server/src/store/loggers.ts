@@ -59,7 +59,7 @@ export interface UnregisteredLogger {
 }
 
 export const loggerNotFound = defineError("not_found", "logger_not_found", "Logger not found");
-const loggerNameTaken = defineError("invalid", "logger_name_taken", "Duplicate logger name");
+export const loggerNameTaken = defineError("invalid", "logger_name_taken", "Duplicate logger name");
 
 const columns = [
   "id",

@@ -6,7 +6,8 @@ import { defineError } from "../lib/errors.ts";
 const most = { cell: 10_000, logger: 10_000, tag: 1_000 } as const;
 const owners = { cell: "user_id", logger: "user_id", tag: "created_by" } as const;
 
-const tooMany = {
+/** What an account is told that has as many as it may. */
+export const tooMany = {
   cell: defineError("conflict", "too_many_cells", "You have {most} cells, and may have no more"),
   logger: defineError(
     "conflict",

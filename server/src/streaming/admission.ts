@@ -42,13 +42,13 @@ export interface Subscribed {
   readonly cursor: string;
 }
 
-/** Cells that one listener follows at most. */
+/** Cells that one listener follows, or asks after what it missed, at most. */
 export const mostCells = 1000;
 
 const tooManyCells = defineError(
   "invalid",
   "too_many_cells",
-  "one connection follows 1000 cells at most",
+  "one connection follows {most} cells at most",
 );
 
 /** Lets listeners follow the cells that they may read, for as long as they may. */
@@ -76,7 +76,7 @@ export class Admission {
   async follow(guest: Guest, cellIds: readonly number[], after?: Place): Promise<Subscribed> {
     const { audience, db } = this.#deps;
     const all = new Set([...audience.cellsOf(guest), ...cellIds]);
-    if (all.size > mostCells) throw tooManyCells();
+    if (all.size > mostCells) throw tooManyCells({ most: mostCells });
     const { caller, reason } = await this.#find(guest.shown);
     const allowed = await listReadable(db, caller, cellIds);
     const from = await audience.follow(guest, allowed, after, () => guest.goesOn());

@@ -1,3 +1,4 @@
+import { CellId } from "@ents-backend/schemas/fields";
 import { Cursor } from "@ents-backend/schemas/live-events";
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
@@ -9,11 +10,10 @@ import { parseCursor } from "./cursor.ts";
 
 const invalidPayload = defineError("invalid", "invalid_payload", "{problem}");
 
-const CellNumber = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
 const Payload = Compile(
   Type.Object({
     // Older dashboards take the numbers of cells from a path, as text.
-    cellIds: Type.Array(Type.Union([CellNumber, Type.String({ pattern: "^[0-9]{1,9}$" })]), {
+    cellIds: Type.Array(Type.Union([CellId, Type.String({ pattern: "^[0-9]{1,9}$" })]), {
       maxItems: mostCells,
     }),
     cursor: Type.Optional(Cursor),

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { hour_s, type Range } from "./resample.ts";
+import { hour_s } from "../lib/duration.ts";
+import type { Range } from "./resample.ts";
 import { selectDeltasIn } from "./rollup-deltas.ts";
 import { planSpans, type Span } from "./spans.ts";
 

@@ -1,9 +1,11 @@
 import { sql, type RawBuilder } from "kysely";
+import { hour_s } from "../lib/duration.ts";
 import { formatIso } from "../lib/time.ts";
-import { hour_s, isOfHours } from "./resample.ts";
+import { isOfHours } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
 import type { RollupUnit } from "./rollup.ts";
 import { selectDeltasIn } from "./rollup-deltas.ts";
+import { thoseThatCount } from "./sums.ts";
 import { planSpans, type Span, type SpanPlan } from "./spans.ts";
 
 /** What is put together: readings and rollups, each with the bucket that it is part of. */
@@ -19,8 +21,7 @@ export function planParts({ range, buckets, starts }: Resolved): SpanPlan {
 
 /**
  * Rows of (sensor_id, bucket, count, sum, min, max), several for one bucket, that add up to what its readings come
- * to. A value of 1e150 or more, which only a corrupted message has, doesn't count: squares and sums of values must
- * stay in the range of PostgreSQL's numbers.
+ * to. Values that sums can't hold don't count.
  */
 export function selectPartials(
   ids: readonly number[],
@@ -28,10 +29,9 @@ export function selectPartials(
   parts: Parts,
 ): RawBuilder<unknown> {
   const bucket = (at: RawBuilder<unknown>) => sql`${bucketOf(at, parts)} as bucket`;
-  const counts = sql`filter (where abs(value) < 1e150)`;
   const readings = sql`
-    select ${bucket(sql`ts`)}, (count(*) ${counts})::float8 as count, sum(value) ${counts} as sum,
-      min(value) ${counts} as min, max(value) ${counts} as max
+    select ${bucket(sql`ts`)}, (count(*) ${thoseThatCount})::float8 as count,
+      sum(value) ${thoseThatCount} as sum, min(value) ${thoseThatCount} as min, max(value) ${thoseThatCount} as max
     from reading where ${isWithin("ts")} group by 1`;
   const rollup = (unit: RollupUnit) => {
     const kept = sql`from ${sql.table(`rollup_${unit}`)} where ${isWithin("bucket")}`;

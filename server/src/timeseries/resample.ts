@@ -1,4 +1,5 @@
 import { resampleNames, type Resample } from "@ents-backend/schemas/resample";
+import { hour_s, minute_s } from "../lib/duration.ts";
 
 export type { Resample };
 
@@ -17,10 +18,6 @@ export type Buckets =
   | { readonly kind: "none" }
   | { readonly kind: "width"; readonly width_s: number }
   | { readonly kind: "calendar"; readonly unit: CalendarUnit };
-
-const minute_s = 60;
-export const hour_s = 3600;
-export const day_s = 86_400;
 
 /** What a query may ask for, and its buckets. */
 const bucketsOf = {

@@ -3,6 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { retryCollisions } from "../db/transact.ts";
 import { foldRollups, selectDeltas } from "./rollup-deltas.ts";
 import type { Sensor } from "./sensors.ts";
+import { thoseThatCount } from "./sums.ts";
 
 /** A rollup, by what its buckets are. */
 export type RollupUnit = "hour" | "day";
@@ -99,10 +100,10 @@ async function mend(db: Db, sensorId: number, unit: RollupUnit): Promise<number>
 function compared(sensorId: number, unit: RollupUnit): RawBuilder<unknown> {
   return sql`raw as (
       select date_trunc(${unit}, ts, 'UTC') as bucket,
-        (count(*) filter (where abs(value) < 1e150))::int as count, count(*)::int as readings,
-        coalesce(sum(value) filter (where abs(value) < 1e150), 0) as sum,
-        min(value) filter (where abs(value) < 1e150) as min, max(value) filter (where abs(value) < 1e150) as max,
-        coalesce(sum(abs(value)) filter (where abs(value) < 1e150), 0) as size
+        (count(*) ${thoseThatCount})::int as count, count(*)::int as readings,
+        coalesce(sum(value) ${thoseThatCount}, 0) as sum,
+        min(value) ${thoseThatCount} as min, max(value) ${thoseThatCount} as max,
+        coalesce(sum(abs(value)) ${thoseThatCount}, 0) as size
       from reading where sensor_id = ${sensorId} group by 1
     ), kept as (
       select bucket, sum(count)::int as kept_count, sum(readings)::int as kept_readings, sum(sum) as kept_sum,

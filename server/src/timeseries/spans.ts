@@ -1,4 +1,5 @@
-import { day_s, hour_s, type Range } from "./resample.ts";
+import { day_s, hour_s } from "../lib/duration.ts";
+import type { Range } from "./resample.ts";
 
 /** From an instant to another one, Unix seconds; the second one is part of it where it is closed. */
 export interface Span {

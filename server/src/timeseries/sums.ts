@@ -1,5 +1,6 @@
+import { sql } from "kysely";
+import { hour_s } from "../lib/duration.ts";
 import type { PowerInstant, Row } from "./batch.ts";
-import { hour_s } from "./resample.ts";
 
 /** What some readings of one hour, in UTC, add to rollups. */
 export interface Sum {
@@ -17,6 +18,9 @@ export interface Sum {
 
 /** Larger values, which only a corrupted message has, are left out of sums: they would leave the range of numbers. */
 const largest = 1e150;
+
+/** The same for an aggregate in SQL: it is of those values of a table's rows that count. */
+export const thoseThatCount = sql`filter (where abs(value) < ${sql.lit(largest)})`;
 
 /** What rows, ordered by their key, add to each hour; in the same order. */
 export function sumUp(rows: readonly Row[]): Sum[] {

@@ -1,8 +1,9 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { hour_s } from "../lib/duration.ts";
 import { isEmpty } from "./measure.ts";
 import { bucketOf } from "./partials.ts";
-import { hour_s, isOfHours, type Buckets } from "./resample.ts";
+import { isOfHours, type Buckets } from "./resample.ts";
 import type { Resolved } from "./resolve.ts";
 import { selectDeltas } from "./rollup-deltas.ts";
 import type { Span } from "./spans.ts";

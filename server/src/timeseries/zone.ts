@@ -1,7 +1,9 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { isValueUnknown } from "../db/fault.ts";
+import { day_s } from "../lib/duration.ts";
 import { defineError } from "../lib/errors.ts";
-import { day_s, type CalendarUnit, type Range } from "./resample.ts";
+import type { CalendarUnit, Range } from "./resample.ts";
 
 export const unknownZone = defineError(
   "invalid",
@@ -56,7 +58,7 @@ export async function listStarts(
     order by start`
     .execute(db)
     .catch((error: unknown) => {
-      throw isUnknownToDatabase(error) ? unknownZone() : error;
+      throw isValueUnknown(error) ? unknownZone() : error;
     });
   return rows.map(({ start }) => start);
 }
@@ -96,8 +98,4 @@ function localDate(seconds: number, timeZone: string): LocalDate {
   );
   const { year = 0, month = 0, day = 0 } = parts as Partial<Record<string, number>>;
   return { year, month, days: Date.UTC(year, month - 1, day) / 1000 / day_s };
-}
-
-function isUnknownToDatabase(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "22023";
 }

@@ -1,3 +1,4 @@
+import { day_s } from "../../lib/duration.ts";
 import { defineError } from "../../lib/errors.ts";
 import { isZone } from "../../timeseries/zone.ts";
 
@@ -28,8 +29,6 @@ export function parseOffset(text: string): number | undefined {
   const seconds = Number(match[2]) * 3600 + Number(match[3]) * 60;
   return match[1] === "-" ? -seconds : seconds;
 }
-
-const day_s = 86_400;
 
 /**
  * A clock that is put back shows an hour twice: the first time counts. One that is put forward leaves an hour out,

@@ -8,7 +8,7 @@ import { defineError } from "../../lib/errors.ts";
  * How much of a file is imported at a time. It makes some five thousand readings, one transaction: with more of
  * them, devices that upload to the same cell would have to wait for longer.
  */
-const blockBytes = 2 ** 17;
+const block_bytes = 2 ** 17;
 
 /** Where the bytes of a file come from. */
 export interface Source {
@@ -41,7 +41,7 @@ export async function openFile(path: string): Promise<Source> {
   return {
     size,
     read: (signal) =>
-      readStream(createReadStream(path, { end, highWaterMark: blockBytes }), signal),
+      readStream(createReadStream(path, { end, highWaterMark: block_bytes }), signal),
   };
 }
 
@@ -100,7 +100,7 @@ export async function* inBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
   for await (const chunk of cut(chunks)) {
     block.push(chunk);
     length += chunk.length;
-    if (length < blockBytes) continue;
+    if (length < block_bytes) continue;
     yield Buffer.concat(block);
     block = [];
     length = 0;
@@ -110,5 +110,6 @@ export async function* inBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
 
 async function* cut(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks)
-    for (let at = 0; at < chunk.length; at += blockBytes) yield chunk.subarray(at, at + blockBytes);
+    for (let at = 0; at < chunk.length; at += block_bytes)
+      yield chunk.subarray(at, at + block_bytes);
 }

@@ -1,5 +1,6 @@
 import type { DataType, Stream } from "@ents-backend/schemas/sensor";
 import type { Db } from "../../db/connect.ts";
+import { day_s } from "../../lib/duration.ts";
 import { defineError } from "../../lib/errors.ts";
 import { findCells } from "../../store/cells.ts";
 import { findLoggers, type VwcUnit } from "../../store/loggers.ts";
@@ -66,7 +67,6 @@ export interface Survey {
 const mostWrongRows = 20;
 const mostSensors = 1000;
 const mostSteps = 1000;
-const day_s = 86_400;
 
 /** No node is as old; clocks that nobody has set start in 1970 or 2000. Unix seconds of 2010-01-01. */
 const firstNodes = 1_262_304_000;

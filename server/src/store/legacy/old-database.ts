@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { Client } from "pg";
 import { to as copyTo } from "pg-copy-streams";
+import { isDatabaseAway, isForbidden } from "../../db/fault.ts";
 import { defineError } from "../../lib/errors.ts";
 
 /** The tables of the old backend that are read. */
@@ -211,13 +212,9 @@ async function findZone(client: Client, zone: string): Promise<string> {
   return name;
 }
 
-/** Source: PostgreSQL's error codes, 42501 (no privilege), classes 08 and 57 (connection, shutdown). */
 function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  if (code === "42501")
-    return Object.assign(mayNotRead({ reason: error.message }), { cause: error });
-  const isGone =
-    /^(08|57|E[A-Z]+)/.test(code) || /connection (terminated|ended)/i.test(error.message);
-  return isGone ? Object.assign(broke({ reason: error.message }), { cause: error }) : error;
+  const { message: reason } = error;
+  if (isForbidden(error)) return Object.assign(mayNotRead({ reason }), { cause: error });
+  return isDatabaseAway(error) ? Object.assign(broke({ reason }), { cause: error }) : error;
 }
