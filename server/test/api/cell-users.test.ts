@@ -1,10 +1,10 @@
-import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { deleteCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
 import { as } from "../support/as.ts";
 import { newKey } from "../support/keys.ts";
+import { waitUntil } from "../support/listen.ts";
 import { rowsAdded } from "../support/rows.ts";
 import { acquaint, newTeam, type Team } from "../support/team.ts";
 import { newUser, type TestUser } from "../support/users.ts";
@@ -27,6 +27,14 @@ function statusesOf(answers: readonly { readonly statusCode: number }[]): Set<nu
 async function membersOf({ id, admin }: Team): Promise<Record<string, string>> {
   const all = (await as(api, admin).get(`/api/cell/${id}/users`)).json<Member[]>();
   return Object.fromEntries(all.map((member) => [member.id, member.role]));
+}
+
+/** Statements that wait for a lock. */
+async function countLockedOut(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(api.db);
+  return rows[0]!.count;
 }
 
 function personOf({ id, email }: TestUser) {
@@ -288,7 +296,7 @@ describe("many changes at once", () => {
         email,
         role: "owner",
       });
-      await setTimeout(100);
+      await waitUntil(async () => (await countLockedOut()) > 0);
       return { waiting };
     });
     expect((await handOver.waiting).statusCode).toBe(404);

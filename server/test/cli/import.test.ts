@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { useDatabase } from "../support/database.ts";
+import { waitUntil } from "../support/listen.ts";
 
 const database = useDatabase();
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));
@@ -127,7 +127,7 @@ describe("ents-backend import rocketlogger", () => {
 
     const child = start(["-", ...place]);
     child.stdin.write(`timestamp,EC (uS/cm)\n${rows.slice(0, 25_000).join("\n")}`);
-    while ((await countReadings(id)) === 0) await sleep(50);
+    await waitUntil(async () => (await countReadings(id)) > 0);
     child.kill(signal);
     const stopped = await finish(child);
     expect([stopped.code, stopped.signal]).toEqual([code, killedBy]);
