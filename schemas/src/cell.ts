@@ -3,10 +3,10 @@ import { CellId, Name, nullable, Text } from "./fields.ts";
 import { TagId } from "./tag.ts";
 
 /** Who may read a cell: everyone, or those who have a role on it. */
-export const Visibility = Type.Enum(["public", "private"], { title: "Visibility" });
+const Visibility = Type.Enum(["public", "private"], { title: "Visibility" });
 
 /** Who may upload to a cell: holders of a key, or anyone who knows its number. */
-export const UploadPolicy = Type.Enum(["key", "open"], { title: "UploadPolicy" });
+const UploadPolicy = Type.Enum(["key", "open"], { title: "UploadPolicy" });
 
 /** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
 export const Role = Type.Enum(["owner", "editor", "viewer"], { title: "Role" });

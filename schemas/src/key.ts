@@ -2,10 +2,10 @@ import { Type, type Static } from "typebox";
 import { Instant, Name, nullable } from "./fields.ts";
 
 /** What a key may be used for. */
-export const Scope = Type.Enum(["read", "upload", "manage"], { title: "Scope" });
+const Scope = Type.Enum(["read", "upload", "manage"], { title: "Scope" });
 
 /** A key's number in the database. */
-export const KeyId = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
+const KeyId = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
 
 /** A user's key as it is shown: never the key itself. */
 export const Key = Type.Object(

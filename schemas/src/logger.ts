@@ -5,7 +5,7 @@ import { CellId, Instant, Line, Name, nullable, Text } from "./fields.ts";
 export const LoggerId = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
 
 /** What a device sends volumetric water content in; null: guess. */
-export const VwcUnit = nullable(Type.Enum(["fraction", "percent"]));
+const VwcUnit = nullable(Type.Enum(["fraction", "percent"]));
 
 /** A logger as the API answers it. */
 export const Logger = Type.Object(

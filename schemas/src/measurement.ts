@@ -73,7 +73,7 @@ export const measurementTypes: Readonly<Record<string, readonly MeasurementField
 };
 
 /** A field of a version-1 measurement, and of which type it is. */
-export interface TypedField extends MeasurementField {
+interface TypedField extends MeasurementField {
   readonly type: string;
 }
 

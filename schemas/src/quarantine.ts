@@ -2,7 +2,7 @@ import { Type, type Static } from "typebox";
 import { Instant, nullable } from "./fields.ts";
 
 /** An upload's number in quarantine. */
-export const UploadId = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const UploadId = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 
 const Numbers = Type.Array(Type.Integer());
 

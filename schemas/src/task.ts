@@ -2,7 +2,7 @@ import { Type, type Static } from "typebox";
 import { Instant, nullable, Uuid } from "./fields.ts";
 
 /** A task waits, is worked at, or is over: done, failed, or cancelled. */
-export const taskStates = ["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"] as const;
+const taskStates = ["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"] as const;
 export const TaskState = Type.Enum([...taskStates], { title: "TaskState" });
 export type TaskState = (typeof taskStates)[number];
 
@@ -20,7 +20,7 @@ export const TaskOrder = Type.Object(
 );
 
 /** What a task has made, to be downloaded. */
-export const TaskFile = Type.Object(
+const TaskFile = Type.Object(
   {
     name: Type.String(),
     media_type: Type.String(),

@@ -45,7 +45,7 @@ const lookInterval_ms = 5000;
 /** How long the database is waited for at the end. */
 const closing_ms = 3000;
 
-export interface App {
+interface App {
   readonly port: number;
   readonly metrics: Metrics;
   /** A cell and logger to try an upload with, if there is an open cell: told once the database is ready. */
@@ -55,7 +55,7 @@ export interface App {
 }
 
 /** Where an app listens, and beside whom. */
-export interface Place {
+interface Place {
   /** A host and port; or a socket, its own or as a file descriptor. */
   readonly listen: { readonly host: string; readonly port: number } | BoundPlace;
   /** The port that it may share with others, where it is bound to it already. */

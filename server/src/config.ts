@@ -132,14 +132,14 @@ export interface Config {
   readonly ttn: TtnConfig | undefined;
 }
 
-export interface ProviderConfig {
+interface ProviderConfig {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
   readonly redirectUri: string;
 }
 
-export interface TtnConfig {
+interface TtnConfig {
   readonly apiKey: string;
   readonly application: string;
   readonly identityUrl: string;

@@ -47,6 +47,11 @@ describe("the import rule", () => {
     expect(elsewhere.filter((file) => /from "(?:kysely|pg)/.test(read(file)))).toEqual([]);
   });
 
+  it("says of every exported function what it does", () => {
+    const silent = /(?<!\*\/\n)^export (?:async )?function\b/m;
+    expect(files.filter((file) => silent.test(read(file)))).toEqual([]);
+  });
+
   it("asks the machine for the time in one place", () => {
     const askers = files.filter((file) => /Date\.now|new Date\(\)/.test(read(file)));
     expect(askers).toEqual(["lib/clock.ts"]);

@@ -38,7 +38,7 @@ export interface Begun {
   readonly token: string;
 }
 
-export interface LoginDeps {
+interface LoginDeps {
   readonly db: Db;
   readonly throttle: LoginThrottle;
   readonly failureLog: FailureLog;

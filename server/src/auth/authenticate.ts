@@ -95,7 +95,7 @@ export async function findBySession(
 }
 
 /** A key as the database knows it. */
-export interface KeyHash {
+interface KeyHash {
   readonly kind: "api" | "upload";
   readonly hash: Buffer;
 }

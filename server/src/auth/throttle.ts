@@ -16,7 +16,7 @@ const tooManyFailures = defineError(
 );
 
 /** Whom an attempt to log in is counted against. */
-export interface Attempt {
+interface Attempt {
   /** The account's id, or the e-mail address where there is no account. */
   readonly account: string;
   /** Where the caller is. */

@@ -25,7 +25,7 @@ export async function* measured<Chunk extends Uint8Array>(
   }
 }
 
-export interface RowBar {
+interface RowBar {
   /** @param expected of how many rows, where that is known */
   readonly update: (rows: number, expected: number | undefined) => void;
   readonly clear: () => void;

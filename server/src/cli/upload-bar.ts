@@ -1,7 +1,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { ProgressBar } from "../lib/progress.ts";
 
-export interface UploadBar {
+interface UploadBar {
   /** One more is done. */
   readonly advance: () => void;
   /** Takes the bar away. */

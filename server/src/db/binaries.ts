@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { defineError } from "../lib/errors.ts";
 
 /** The programs of the PostgreSQL that npm brought along, as absolute paths. */
-export interface Binaries {
+interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
 }

@@ -40,6 +40,7 @@ export const usualLimits: PoolLimits = { connections: 20, statementTimeout_ms: 0
 /** postgres://…, or what answers it once there is a server: as long as that fails, so does what needs it. */
 export type DatabaseUrl = string | (() => string);
 
+/** The address of a server as text. @throws what asking for it throws, while there is no server yet */
 export function readUrl(url: DatabaseUrl): string {
   return typeof url === "string" ? url : url();
 }

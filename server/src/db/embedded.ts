@@ -23,7 +23,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
   return await startPrepared(await prepareEmbedded(options));
 }
 
-export interface EmbeddedOptions {
+interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log: Log;
 }

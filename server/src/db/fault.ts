@@ -5,7 +5,7 @@ import { KnownError } from "../lib/errors.ts";
  * takes nothing now; it takes others, but "refused" what it was given; or something is "broken", in it or in what we
  * ask of it, and that must be mended first.
  */
-export type Fault = "away" | "refused" | "broken";
+type Fault = "away" | "refused" | "broken";
 
 /** By the first two characters of PostgreSQL's error codes (its documentation, appendix A); others are "broken". */
 const faults: Readonly<Record<string, Fault>> = {

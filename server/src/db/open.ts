@@ -21,7 +21,7 @@ const readLimits: PoolLimits = { connections: 4, statementTimeout_ms: 60_000 };
 const writeLimits: PoolLimits = { connections: 6, statementTimeout_ms: 30_000 };
 
 /** Connections to a database. */
-export interface Connections {
+interface Connections {
   readonly db: Db;
   /** For storing uploads: connections that nobody else can take. */
   readonly writes: Db;
@@ -64,7 +64,7 @@ export interface AwaitedDatabase extends Connections {
   isUp(): Promise<boolean>;
 }
 
-export interface AwaitOptions extends ServerOptions {
+interface AwaitOptions extends ServerOptions {
   /** What becomes of what is to be done while the database is waited for, for people: `tasks wait`. */
   readonly meanwhile: string;
   /** How many processes like this one there are: they share what one alone would take of the server's connections. */

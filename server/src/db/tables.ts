@@ -6,7 +6,7 @@ import type { ColumnType, Generated, JSONColumnType } from "kysely";
 type Instant = ColumnType<Date, Date, never>;
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 
-export interface CellTable {
+interface CellTable {
   id: Generated<number>;
   name: string;
   location: string | null;
@@ -19,7 +19,7 @@ export interface CellTable {
   created_at: Generated<Date>;
 }
 
-export interface LoggerTable {
+interface LoggerTable {
   id: Generated<number>;
   name: string;
   type: string | null;
@@ -31,7 +31,7 @@ export interface LoggerTable {
   date_created: Generated<Date>;
 }
 
-export interface SensorTable {
+interface SensorTable {
   id: Generated<number>;
   cell_id: number;
   name: string;
@@ -40,7 +40,7 @@ export interface SensorTable {
   data_type: DataType;
 }
 
-export interface ReadingTable {
+interface ReadingTable {
   ts: Instant;
   value: number | null;
   received_at: Instant;
@@ -48,14 +48,14 @@ export interface ReadingTable {
   sensor_id: number;
 }
 
-export interface ConflictTable extends ReadingTable {
+interface ConflictTable extends ReadingTable {
   id: Generated<number>;
   kept_value: number | null;
   kept_received_at: Instant | null;
   kept_logger_id: number | null;
 }
 
-export interface RollupTable {
+interface RollupTable {
   bucket: Instant;
   sum: number;
   min: number | null;
@@ -65,11 +65,11 @@ export interface RollupTable {
   sensor_id: number;
 }
 
-export interface RollupFoldTable {
+interface RollupFoldTable {
   xid: string;
 }
 
-export interface RollupDeltaTable {
+interface RollupDeltaTable {
   xid: Generated<string>;
   id: Generated<number>;
   sensor_ids: number[];
@@ -81,11 +81,11 @@ export interface RollupDeltaTable {
   maxs: (number | null)[];
 }
 
-export interface DirectoryTable {
+interface DirectoryTable {
   version: number;
 }
 
-export interface ArrivalTable {
+interface ArrivalTable {
   xid: Generated<string>;
   id: Generated<number>;
   stored_at: Generated<Date>;
@@ -94,19 +94,19 @@ export interface ArrivalTable {
   messages: number[] | null;
 }
 
-export interface ArrivalLogTable {
+interface ArrivalLogTable {
   log: number;
   forgotten_xid: string;
   forgotten_id: number;
 }
 
-export interface LoggerSightingTable {
+interface LoggerSightingTable {
   logger_id: number;
   cell_id: number;
   first_received_at: Instant;
 }
 
-export interface QuarantineTable {
+interface QuarantineTable {
   id: Generated<number>;
   received_at: Instant;
   path: string;
@@ -130,7 +130,7 @@ export interface QuarantineTable {
   worth: ColumnType<number, never, never>;
 }
 
-export interface AccountTable {
+interface AccountTable {
   id: Generated<string>;
   email: string;
   first_name: string;
@@ -141,13 +141,13 @@ export interface AccountTable {
   created_at: Generated<Date>;
 }
 
-export interface IdentityTable {
+interface IdentityTable {
   issuer: string;
   subject: string;
   account_id: string;
 }
 
-export interface SessionTable {
+interface SessionTable {
   id: Generated<string>;
   account_id: string;
   created_at: Instant;
@@ -156,20 +156,20 @@ export interface SessionTable {
   revoked_at: ColumnType<Date | null, never, Date>;
 }
 
-export interface RefreshTokenTable {
+interface RefreshTokenTable {
   hash: Buffer;
   session_id: string;
   generation: number;
   expires_at: Instant;
 }
 
-export interface LoginFailureTable {
+interface LoginFailureTable {
   subject: string;
   failures: number;
   last_at: Date;
 }
 
-export interface ApiKeyTable {
+interface ApiKeyTable {
   id: Generated<number>;
   account_id: string;
   name: string;
@@ -181,7 +181,7 @@ export interface ApiKeyTable {
   last_used_at: ColumnType<Date | null, never, Date>;
 }
 
-export interface UploadKeyTable {
+interface UploadKeyTable {
   id: Generated<number>;
   logger_id: number;
   hash: Buffer;
@@ -189,23 +189,23 @@ export interface UploadKeyTable {
   expires_at: Date | null;
 }
 
-export interface CellMemberTable {
+interface CellMemberTable {
   cell_id: number;
   account_id: string;
   role: "editor" | "viewer";
 }
 
-export interface DeletedSensorTable {
+interface DeletedSensorTable {
   sensor_id: number;
   deleted_at: Generated<Date>;
 }
 
-export interface DeletedCellTable {
+interface DeletedCellTable {
   cell_id: number;
   deleted_at: Generated<Date>;
 }
 
-export interface TagTable {
+interface TagTable {
   id: Generated<number>;
   name: string;
   description: string | null;
@@ -213,12 +213,12 @@ export interface TagTable {
   created_by: string | null;
 }
 
-export interface CellTagTable {
+interface CellTagTable {
   cell_id: number;
   tag_id: number;
 }
 
-export interface AuditTable {
+interface AuditTable {
   id: Generated<number>;
   at: Instant;
   actor: string;
@@ -237,7 +237,7 @@ export interface LegacyObjectTable {
   id: string;
 }
 
-export interface LegacyCellTable {
+interface LegacyCellTable {
   cell_id: number;
   vwc_rule: "fraction" | "percent" | "each" | null;
   read_to: JSONColumnType<Record<string, number>>;
@@ -245,7 +245,7 @@ export interface LegacyCellTable {
   zone: string | null;
 }
 
-export interface FileTable {
+interface FileTable {
   id: Generated<string>;
   name: string;
   media_type: string;
@@ -259,13 +259,13 @@ export interface FileTable {
   expires_at: Date;
 }
 
-export interface FileChunkTable {
+interface FileChunkTable {
   file_id: string;
   number: number;
   bytes: Buffer;
 }
 
-export interface TaskTable {
+interface TaskTable {
   id: Generated<string>;
   number: Generated<number>;
   kind: string;

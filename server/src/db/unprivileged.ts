@@ -4,11 +4,7 @@ import { stat } from "node:fs/promises";
 import { defineError } from "../lib/errors.ts";
 
 /** Starts a program; the same shape as node's `spawn`. */
-export type Launch = (
-  program: string,
-  args: readonly string[],
-  options: SpawnOptions,
-) => ChildProcess;
+type Launch = (program: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 
 /** The user that a program runs as. */
 export interface Account {

@@ -3,7 +3,7 @@ import type { Rows } from "../timeseries/rows.ts";
 import type { ExportSensor } from "./request.ts";
 
 /** A column of a Parquet file: what it is, and how it is read from rows. */
-export interface ParquetColumn {
+interface ParquetColumn {
   readonly element: SchemaElement;
   readonly encoding?: Encoding;
   readonly read: (rows: Rows, sensors: readonly ExportSensor[]) => DecodedArray;

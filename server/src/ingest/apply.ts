@@ -13,7 +13,7 @@ import { Unkept, type Arrived, type Placer } from "./place.ts";
 import { fromRecord } from "./record.ts";
 import type { Suspects } from "./suspects.ts";
 
-export interface ApplyDeps {
+interface ApplyDeps {
   readonly db: Db;
   readonly placer: Pick<Placer, "place" | "keepSpoilt">;
   readonly suspects: Suspects;

@@ -3,7 +3,7 @@ import { Refusal, undecodable, unknownFormat } from "./refusal.ts";
 import type { Decoded } from "./uplink.ts";
 
 /** An upload, as far as it takes to decode it. */
-export interface Encoded {
+interface Encoded {
   readonly format: Format | undefined;
   readonly payload: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;

@@ -5,7 +5,7 @@ import { decodeQuarantined } from "./replay.ts";
 import type { Measurement } from "./uplink.ts";
 
 /** A body as people read it. */
-export interface Described {
+interface Described {
   readonly hex: string;
   /** Null where it isn't text in UTF-8. */
   readonly text: string | null;

@@ -26,7 +26,7 @@ import { toPercent } from "./vwc.ts";
 const vwc = sensorType("TEROS12_VWC_ADJ");
 
 /** The measurements of one upload, and how they came. */
-export interface Candidate extends Arrival {
+interface Candidate extends Arrival {
   readonly measurements: readonly Measurement[];
   /** By whose key it came first, where it comes again from somebody else; null: without one. */
   readonly whose?: string | null;

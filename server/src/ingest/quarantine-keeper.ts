@@ -4,7 +4,7 @@ import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";
 import { evictQuarantined, measureQuarantine, type Extent } from "../store/quarantine.ts";
 
-export interface KeeperOptions {
+interface KeeperOptions {
   readonly db: Db;
   readonly log: Log;
   readonly clock: Clock;
@@ -13,7 +13,7 @@ export interface KeeperOptions {
 }
 
 /** The state of the quarantine, for metrics: as of the last look, and what this process has kept since. */
-export interface QuarantineStats {
+interface QuarantineStats {
   readonly quarantinedBytes: number;
   readonly quarantinedUploads: number;
   /** How many uploads this process has let go to make room, since it started. */

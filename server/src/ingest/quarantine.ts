@@ -13,7 +13,7 @@ export interface QuarantineDeps {
 }
 
 /** An upload that was refused, or that something else went wrong with. */
-export interface Refused {
+interface Refused {
   readonly uplink: Uplink;
   readonly sender: Sender;
   readonly error: unknown;

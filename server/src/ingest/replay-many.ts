@@ -13,11 +13,11 @@ export interface ReplayCounts {
   readonly still_refused: readonly StillRefused[];
 }
 
-export interface StillRefused extends Reason {
+interface StillRefused extends Reason {
   readonly id: number;
 }
 
-export interface ReplayOrder {
+interface ReplayOrder {
   /** Uploads, in the order in which they are replayed. */
   readonly ids: readonly number[];
   /** Who must be allowed to see them. */

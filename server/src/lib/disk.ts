@@ -66,6 +66,7 @@ async function requireRoom(directory: string): Promise<void> {
   throw diskFull({ free: toMegabytes(free_bytes), kept: toMegabytes(kept_bytes) });
 }
 
+/** Whole megabytes, of a million bytes each, the nearest ones. */
 export function toMegabytes(bytes: number): number {
   return Math.round(bytes / 1e6);
 }

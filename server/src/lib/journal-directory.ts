@@ -16,7 +16,7 @@ export interface Depth {
 }
 
 /** A segment as it lies in the directory. */
-export interface SegmentFile {
+interface SegmentFile {
   readonly name: string;
   readonly state: State;
 }

@@ -14,7 +14,7 @@ export interface JournalOptions extends WriterOptions {
  *
  * @returns those for which that can never be done: they are kept aside, and hold up no others
  */
-export type Apply = (records: readonly Json[]) => Promise<readonly Json[] | void>;
+type Apply = (records: readonly Json[]) => Promise<readonly Json[] | void>;
 
 /** Says of records that they can't be applied now, and that others perhaps can: theirs is the only segment that waits. */
 export class NotYet extends Error {

@@ -1,20 +1,20 @@
 import type { Clock } from "./clock.ts";
 
 /** Where progress is shown: standard error, or what a test puts in its place. */
-export interface ProgressOutput {
+interface ProgressOutput {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
 /** How far a task has come. */
-export interface Reached {
+interface Reached {
   /** Counted things. */
   readonly count: number;
   readonly bytes: number;
 }
 
-export interface ProgressOptions {
+interface ProgressOptions {
   readonly output: ProgressOutput;
   readonly clock: Clock;
   /** What is being done, as `Importing`. */

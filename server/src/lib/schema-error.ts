@@ -1,5 +1,5 @@
 /** What a validator says of a value that doesn't fit its schema; both the framework's and our own say it so. */
-export interface SchemaError {
+interface SchemaError {
   readonly keyword: string;
   readonly instancePath: string;
   readonly message?: string | undefined;

@@ -1,4 +1,4 @@
-export interface SlotLimits {
+interface SlotLimits {
   /** How many at a time. */
   readonly count: number;
   /** How many may wait: all together, and of one. */

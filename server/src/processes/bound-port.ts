@@ -14,14 +14,14 @@ const hostUnusable = defineError(
   "port {port} of {host} can't be listened at ({reason}): set HOST or PORT to another one",
 );
 
-export interface PortOptions {
+interface PortOptions {
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
 }
 
 /** What a server listens at, before it does: processes that are given its file descriptor accept from one queue. */
-export interface BoundPort {
+interface BoundPort {
   readonly socket: BoundSocket;
   readonly port: number;
 }

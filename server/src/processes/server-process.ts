@@ -9,7 +9,7 @@ export const portFd = 4;
 const longestStop_ms = 20_000;
 
 /** How a process came to its end. */
-export interface End {
+interface End {
   readonly pid: number | undefined;
   readonly code: number | null;
   readonly killedBy: string | null;

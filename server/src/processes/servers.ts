@@ -14,7 +14,7 @@ const didNotStart = defineError(
   "no process of the server starts: the lines above say why",
 );
 
-export interface ServersOptions extends Omit<Beginning, "onTold"> {
+interface ServersOptions extends Omit<Beginning, "onTold"> {
   readonly log: Log;
 }
 

@@ -1,7 +1,7 @@
 import type { ByteRange } from "../store/files.ts";
 
 /** What part of something is asked for: all of it, one range, or one that it doesn't have. */
-export type Part = "all" | "none" | ByteRange;
+type Part = "all" | "none" | ByteRange;
 
 /**
  * Reads a `Range`. More than one range, and what can't be read, counts as none given: all is answered then.

@@ -36,6 +36,7 @@ export async function sendTable(
   return sendJson(reply, stream);
 }
 
+/** Answers JSON that is text already, whole or as it comes. */
 export function sendJson(reply: FastifyReply, body: string | Readable): FastifyReply {
   return reply.type("application/json; charset=utf-8").send(body);
 }

@@ -41,7 +41,7 @@ export interface Door {
 export type FormatOf = (mediaType: string, request: FastifyRequest) => Format | undefined;
 
 /** How a door answers what was stored. */
-export type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
+type Answer = (stored: Stored, request: FastifyRequest, reply: FastifyReply) => unknown;
 
 /** Characters of a path that are kept: enough to tell the doors apart. */
 const longestPath = 200;

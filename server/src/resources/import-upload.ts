@@ -11,13 +11,13 @@ import { measureSentFiles } from "../store/imports.ts";
 import { mediaType } from "./media-type.ts";
 
 /** Files that were sent, and what came beside them. */
-export interface Upload {
+interface Upload {
   /** Their numbers in the database. */
   readonly files: readonly string[];
   readonly fields: ImportFields;
 }
 
-export interface UploadLimits {
+interface UploadLimits {
   readonly db: Db;
   readonly userId: string;
   /** All files of one import together. */

@@ -8,7 +8,7 @@ const methodNotAllowed = defineError(
 );
 
 /** The methods that each path has. */
-export type Routes = ReadonlyMap<string, ReadonlySet<string>>;
+type Routes = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Notes every route that is added from now on. */
 export function collectRoutes(app: FastifyInstance): Routes {

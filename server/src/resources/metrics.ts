@@ -11,7 +11,7 @@ import { countTasks } from "../store/tasks.ts";
 import type { ServerSettings } from "./deps.ts";
 import type { ReadyzDeps } from "./readyz.ts";
 
-export interface MetricsDeps extends ReadyzDeps {
+interface MetricsDeps extends ReadyzDeps {
   readonly db: Db;
   readonly metrics: Metrics;
   readonly settings: Pick<ServerSettings, "metricsToken">;

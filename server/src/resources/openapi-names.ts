@@ -78,6 +78,7 @@ function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
+/** Whether a value has keys: an object or a list, not null. */
 export function isObject(value: Json): value is JsonObject {
   return typeof value === "object" && value !== null;
 }
@@ -90,10 +91,12 @@ export function mapValues(
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item, key)]));
 }
 
+/** A value that has keys, as it is; anything else as an object without any. */
 export function asObject(value: Json | undefined): JsonObject {
   return value !== undefined && isObject(value) ? value : {};
 }
 
+/** A list as it is; anything else as an empty one. */
 export function asList(value: Json | undefined): readonly Json[] {
   return value !== undefined && isList(value) ? value : [];
 }

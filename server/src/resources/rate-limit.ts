@@ -19,7 +19,7 @@ declare module "fastify" {
   }
 }
 
-export interface RateLimitDeps {
+interface RateLimitDeps {
   readonly settings: Pick<ServerSettings, "requestsPerMinute">;
   /** Counts for all machines together. Undefined, or while it is away: each counts for itself. */
   readonly redis?: Redis | undefined;

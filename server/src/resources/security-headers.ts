@@ -25,7 +25,7 @@ export function secureAnswers(app: FastifyInstance, publicUrl: string): void {
   });
 }
 
-export type SecurityHeaders = Readonly<Record<string, string>>;
+type SecurityHeaders = Readonly<Record<string, string>>;
 
 /** What all answers say. Source: OWASP, HTTP Security Response Headers. */
 export function headersOf(publicUrl: string): SecurityHeaders {

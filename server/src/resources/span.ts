@@ -7,7 +7,7 @@ import { sendTable, slot } from "./columnar.ts";
 import { toQuery, toRange, type ReadingQuery } from "./query.ts";
 
 /** What a path answers of a span: its columns, and where they go. */
-export interface SpanAnswer {
+interface SpanAnswer {
   readonly columns: readonly Column[];
   /** The members beside `timestamp`, with a slot for each column. */
   readonly members: object;

@@ -157,7 +157,7 @@ export async function orderTask(
 }
 
 /** Whose a task is to be, and how much they may have. */
-export interface TaskOwner {
+interface TaskOwner {
   readonly owner: Owner;
   readonly admin: boolean;
   readonly keep_s: number;

@@ -20,7 +20,7 @@ import { showKey } from "./sender.ts";
 import { formatOfUpload } from "./sensor.ts";
 import { anyUpload, nodeAnswers } from "./upload-schemas.ts";
 
-export interface UploadKeyDeps extends KeyDeps {
+interface UploadKeyDeps extends KeyDeps {
   readonly settings: { readonly publicUrl: string };
 }
 

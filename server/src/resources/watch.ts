@@ -3,7 +3,7 @@ import { redactPath } from "../auth/keys.ts";
 import type { Metrics } from "../ingest/metrics.ts";
 import { isForNode } from "./problem.ts";
 
-export interface WatchDeps {
+interface WatchDeps {
   readonly logger: FastifyBaseLogger;
   readonly metrics: Pick<Metrics, "httpSeconds" | "httpInFlight" | "beforeReading">;
 }

@@ -15,7 +15,7 @@ export interface ApiKey {
   readonly last_used_at: Date | null;
 }
 
-export interface NewApiKey {
+interface NewApiKey {
   readonly userId: string;
   readonly name: string;
   readonly key: string;

@@ -5,14 +5,14 @@ import type { Role } from "./members.ts";
 import { hasRole, isVisibleTo, roleOf, type Reader } from "./visibility.ts";
 
 /** A cell as it looks to a reader. */
-export interface ListedCell extends Cell {
+interface ListedCell extends Cell {
   readonly tags: { id: number; name: string }[];
   /** What the reader may do with it; null where that is no more than anyone may. */
   readonly role: Role | null;
 }
 
 /** Which cells; of those that the reader may see. */
-export interface CellFilter {
+interface CellFilter {
   /** Contained in the name, in whatever letter case. */
   readonly name?: string | undefined;
   /** One of them at least. */

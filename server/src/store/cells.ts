@@ -26,7 +26,7 @@ export type Visibility = (typeof visibilities)[number];
 export const uploadPolicies = ["open", "key"] as const;
 export type UploadPolicy = (typeof uploadPolicies)[number];
 
-export interface NewCell {
+interface NewCell {
   readonly name: string;
   readonly location?: string | null;
   readonly latitude?: number | null;

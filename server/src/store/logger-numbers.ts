@@ -3,7 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
 
 /** A number that a node sends under, and that no logger has. */
-export interface FreeNumber {
+interface FreeNumber {
   readonly id: number;
   /** The cell that it has sent to first. */
   readonly cell_id: number;

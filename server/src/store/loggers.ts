@@ -45,7 +45,7 @@ export interface NewLogger {
 }
 
 /** What may change of a logger; what is not there stays. */
-export interface LoggerChanges {
+interface LoggerChanges {
   readonly name?: string;
   readonly description?: string | null;
   readonly vwc_unit?: VwcUnit | null;

@@ -5,11 +5,11 @@ import { cellNotFound } from "./cells.ts";
 import { requireRoomForGift } from "./quota.ts";
 
 /** What someone may do with a cell: owners everything, editors change and upload, viewers read. */
-export const roles = ["owner", "editor", "viewer"] as const;
+const roles = ["owner", "editor", "viewer"] as const;
 export type Role = (typeof roles)[number];
 
 /** What a cell is shared for; it has one owner, who is none of those it is shared with. */
-export type SharedRole = Exclude<Role, "owner">;
+type SharedRole = Exclude<Role, "owner">;
 
 /** Someone who has access to a cell. */
 export interface Member {

@@ -42,7 +42,7 @@ export interface Extent {
 }
 
 /** How many uploads went to make room: without key and unreadable, without key, and the rest. */
-export interface Evicted extends Extent {
+interface Evicted extends Extent {
   readonly unreadable: number;
   readonly keyless: number;
   readonly keyed: number;

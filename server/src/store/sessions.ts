@@ -13,7 +13,7 @@ export interface Session {
 }
 
 /** What came of a refresh token that was presented. */
-export type Refreshed =
+type Refreshed =
   | { readonly outcome: "refreshed"; readonly session: Session; readonly token: string }
   | { readonly outcome: "unknown" | "expired" | "revoked" };
 

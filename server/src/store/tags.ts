@@ -17,7 +17,7 @@ export interface Tag {
   readonly cell_count: number;
 }
 
-export interface NewTag {
+interface NewTag {
   readonly name: string;
   readonly description: string | null;
   /** Null: nobody knows any more. */

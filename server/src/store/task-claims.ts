@@ -29,7 +29,7 @@ export interface Beat extends Claim {
 }
 
 /** Why a task failed. */
-export interface TaskFailure {
+interface TaskFailure {
   readonly code: string;
   readonly message: string;
 }

@@ -29,7 +29,7 @@ export interface Task {
   readonly expires_at: Date | null;
 }
 
-export interface NewTask extends Owner {
+interface NewTask extends Owner {
   readonly kind: string;
   readonly params: object;
   /** Whether an admin asks as one. */

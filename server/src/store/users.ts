@@ -13,7 +13,7 @@ export interface User {
   readonly created_at: Date;
 }
 
-export interface NewUser {
+interface NewUser {
   readonly email: string;
   readonly firstName: string;
   readonly lastName: string;
@@ -111,6 +111,7 @@ export async function getUserByEmail(db: Db, email: string): Promise<User> {
   return user;
 }
 
+/** The user with an e-mail address, in whatever letter case, and what they log in with; undefined when there is none. */
 export async function findUserByEmail(
   db: Db,
   email: string,

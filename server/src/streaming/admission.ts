@@ -22,13 +22,13 @@ export interface Guest extends Listener {
   goesOn(): boolean;
 }
 
-export interface AdmissionDeps extends AuthDeps {
+interface AdmissionDeps extends AuthDeps {
   readonly clock: Clock;
   readonly audience: Audience;
 }
 
 /** A cell that a listener isn't told of, and why. */
-export interface RefusedCell {
+interface RefusedCell {
   readonly cellId: number;
   readonly code: string;
   readonly message: string;

@@ -20,7 +20,7 @@ import type { Listener } from "./listener.ts";
 import { Batch, Batches } from "./batch.ts";
 import { arrange, cursorMessage, type Message } from "./merge.ts";
 
-export interface AudienceDeps {
+interface AudienceDeps {
   readonly db: Db;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "liveEvents" | "liveMerged">;

@@ -14,7 +14,7 @@ export interface Neighbours {
 }
 
 /** What takes requests that were passed on. */
-export interface Holder {
+interface Holder {
   handleRequest(request: IncomingMessage, response: ServerResponse): void;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }

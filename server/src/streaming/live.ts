@@ -16,7 +16,7 @@ import { Sockets } from "./sockets.ts";
 import { Streams, type EventStream } from "./streams.ts";
 import { TaskWatch } from "./task-watch.ts";
 
-export interface LiveDeps extends AuthDeps {
+interface LiveDeps extends AuthDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -134,7 +134,7 @@ export class Live {
 }
 
 /** What someone who listens by Server-Sent Events wants. */
-export interface StreamOrder {
+interface StreamOrder {
   readonly shown: Shown;
   readonly address: string;
   readonly cellIds: readonly number[];

@@ -12,7 +12,7 @@ import { parsePayload, type CellsPayload } from "./payload.ts";
 import type { Seats } from "./seats.ts";
 import type { TaskWatch } from "./task-watch.ts";
 
-export interface SocketDeps {
+interface SocketDeps {
   readonly admission: Admission;
   readonly tasks: TaskWatch;
   readonly seats: Seats;

@@ -9,7 +9,7 @@ import { toAnswer } from "../tasks/task-answer.ts";
 import type { Admission, Guest } from "./admission.ts";
 import { Batch } from "./batch.ts";
 
-export interface TaskWatchDeps {
+interface TaskWatchDeps {
   readonly db: Db;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "liveEvents">;

@@ -20,7 +20,7 @@ import { getTask, type Task } from "../store/tasks.ts";
 import { openSentFile } from "./sent-file.ts";
 import { defineKind, type Asker, type Kind, type Work } from "./kind.ts";
 
-export interface ImportKindDeps {
+interface ImportKindDeps {
   readonly db: Db;
   readonly clock: Clock;
 }

@@ -5,7 +5,7 @@ import { currentSchema } from "../db/migrate.ts";
 import type { Log } from "../lib/log.ts";
 import type { Bell, Listener, Ring } from "./bell.ts";
 
-export interface PostgresBellOptions {
+interface PostgresBellOptions {
   readonly db: Db;
   /** The same database, for the queue's own connections. */
   readonly url: DatabaseUrl;

@@ -5,7 +5,7 @@ import type { Beat, ClaimedTask } from "../store/task-claims.ts";
 import type { Asker, Work } from "./kind.ts";
 
 /** Why a run is to end before it is done. */
-export type Interruption = "lost" | "stopping";
+type Interruption = "lost" | "stopping";
 
 /** What is being written when its run ends goes in any case. */
 const unfinished_s = 7 * 24 * 3600;

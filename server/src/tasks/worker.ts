@@ -21,7 +21,7 @@ import { tryRing, type Bell, type Listener } from "./bell.ts";
 import { findKind, type Kinds } from "./kind.ts";
 import { Run, type RunOptions } from "./run.ts";
 
-export interface WorkerOptions extends RunOptions {
+interface WorkerOptions extends RunOptions {
   readonly bell: Bell;
   readonly kinds: Kinds;
   readonly log: Log;

@@ -238,7 +238,7 @@ export function comparePlaces(a: Place, b: Place): number {
 }
 
 /** What the log may hold. */
-export interface LogLimits {
+interface LogLimits {
   readonly age_s: number;
   readonly size_bytes: number;
 }

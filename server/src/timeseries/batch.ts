@@ -47,6 +47,9 @@ export interface Sighting {
 }
 
 /**
+ * Makes of readings what the statements that store them take: rows ordered by key, the instants of power that they are
+ * halves of, the loggers that they sight. Sensors that aren't there yet are made.
+ *
  * @param sighted keys of sightings that are no news
  * @param sightedAt Unix seconds, before which nothing was sighted, whenever it came
  */

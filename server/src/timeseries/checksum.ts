@@ -4,7 +4,7 @@ import type { Db } from "../db/connect.ts";
 import type { Range } from "./resample.ts";
 
 /** How many readings a stream has in a range, and what (instant, value) of them come to in whatever order. */
-export interface Checksum {
+interface Checksum {
   readonly readings: number;
   /** The sum of 64-bit hashes; null without readings. */
   readonly checksum: string | null;

@@ -5,7 +5,7 @@ import { countUnits } from "./zone.ts";
 /** Readings that may be gone through for one answer: beyond that, rollups answer, however wide their buckets. */
 const mostRead = 250_000;
 
-export interface Choice {
+interface Choice {
   /** Where there are readings. */
   readonly range: Range;
   /** How many instants or buckets a sensor's answer may have. */

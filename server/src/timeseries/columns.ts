@@ -27,6 +27,7 @@ export function listColumns(count: number): RawBuilder<unknown> {
   return sql`coalesce(string_agg(t, ','), '') as timestamp, ${sql.join(texts)}`;
 }
 
+/** A chunk from the row that PostgreSQL answers for it. @param count how many columns it has beside the instants */
 export function toChunk(row: ChunkRow, count: number): Omit<Chunk, "last"> {
   const columns = Array.from({ length: count }, (_, at) => row[`c${at}`]!);
   return { timestamp: row.timestamp, columns };

@@ -18,7 +18,7 @@ export interface Conflict {
 }
 
 /** How many readings came second from a logger number, registered or not. */
-export interface ConflictCount {
+interface ConflictCount {
   readonly logger_id: number | null;
   readonly count: number;
 }

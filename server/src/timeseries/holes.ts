@@ -77,7 +77,11 @@ export interface Runs {
   readonly longest: readonly Run[];
 }
 
-/** @param rows a table with a column `ts`, and a condition */
+/**
+ * The runs of rows that are in some holes, and how many: the longest ones, which come first.
+ *
+ * @param rows a table with a column `ts`, and a condition
+ */
 export async function findRuns(
   db: Db,
   rows: RawBuilder<unknown>,

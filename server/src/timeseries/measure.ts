@@ -63,6 +63,7 @@ export function clip(range: Range, measured: readonly Measured[]): Range {
   return { start: Math.min(...firsts), end: Math.max(...lasts) };
 }
 
+/** Whether no instant is in a range; its ends are. */
 export function isEmpty({ start, end }: Range): boolean {
   return start > end;
 }

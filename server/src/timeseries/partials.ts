@@ -9,7 +9,7 @@ import { thoseThatCount } from "./sums.ts";
 import { planSpans, type Span, type SpanPlan } from "./spans.ts";
 
 /** What is put together: readings and rollups, each with the bucket that it is part of. */
-export type Parts = Pick<Resolved, "buckets" | "starts">;
+type Parts = Pick<Resolved, "buckets" | "starts">;
 
 /** The spans that a query is answered from. Buckets under an hour know nothing of rollups. */
 export function planParts({ range, buckets, starts }: Resolved): SpanPlan {

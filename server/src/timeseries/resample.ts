@@ -54,6 +54,7 @@ export const resamples = resampleNames.toSorted(
 /** From the narrowest to the widest, without `none`. */
 export const ladder = resampleNames.filter((name) => name !== "none");
 
+/** The buckets that the name of a width, as `2 hours`, means. */
 export function toBuckets(resample: Resample): Buckets {
   return bucketsOf[resample];
 }

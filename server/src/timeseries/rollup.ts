@@ -22,7 +22,7 @@ export async function listRolledUp(db: Db, cellId: number | undefined): Promise<
 }
 
 /** How many buckets there are of a sensor, and how many of them don't say what its readings come to. */
-export interface Checked {
+interface Checked {
   readonly buckets: number;
   readonly differing: number;
 }

@@ -22,7 +22,7 @@ export interface Rows {
   readonly origin: Origin | undefined;
 }
 
-export interface Origin {
+interface Origin {
   /** Microseconds since 1970, UTC. */
   readonly receivedAt: Float64Array;
   /** NaN: nobody said which logger. */

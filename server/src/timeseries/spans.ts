@@ -17,7 +17,7 @@ export interface SpanPlan {
 
 type Source = keyof SpanPlan;
 
-export interface PlanOptions {
+interface PlanOptions {
   /** Starts of buckets, ascending: what lies to both sides of one must not come from one rollup. */
   readonly cuts?: readonly number[];
   /** Whether buckets begin at midnight UTC or at a cut, so that whole days may be taken together. */

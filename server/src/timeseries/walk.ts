@@ -13,7 +13,7 @@ const firstStep = 500;
 const step = 600;
 
 /** A part of a query that is read at once. */
-export interface Step {
+interface Step {
   readonly plan: SpanPlan;
   /** Whether it is the last one. */
   readonly last: boolean;

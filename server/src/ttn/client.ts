@@ -16,7 +16,7 @@ export interface TtnSettings {
 }
 
 /** A device as the network sees it. */
-export interface NetworkDevice {
+interface NetworkDevice {
   readonly device_id: string;
   readonly last_seen_at: string | null;
 }

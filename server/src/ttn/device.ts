@@ -17,7 +17,7 @@ export interface Credentials {
 }
 
 /** The network that devices are registered for. */
-export interface Network {
+interface Network {
   /** The servers' host, without a scheme. */
   readonly host: string;
   readonly frequencyPlan: string;

@@ -31,7 +31,7 @@ export interface Failure {
   readonly reason: string;
 }
 
-export interface Sender {
+interface Sender {
   send(upload: Upload): Promise<Outcome>;
   close(): void;
 }

@@ -9,13 +9,13 @@ import {
 import { valueAt, type Signal } from "./signal.ts";
 
 /** What a node measures: sensor types of version 2, and measurement types of version 1. */
-export interface Sensors {
+interface Sensors {
   readonly version2: readonly SensorType[];
   readonly version1: readonly string[];
 }
 
 /** A device that measures for one cell. */
-export interface Node {
+interface Node {
   readonly cellId: number;
   readonly loggerId: number;
 }

@@ -5,7 +5,7 @@ import { decodeMeasurement } from "./measurement.ts";
 import { decodeRepeated } from "./repeated.ts";
 
 /** Bytes → measurements. Pure; throws a Refusal and nothing else, whatever the bytes. */
-export type Codec = (payload: Uint8Array) => Decoded;
+type Codec = (payload: Uint8Array) => Decoded;
 
 /** Every format that an upload may have. */
 export const codecs = {

@@ -130,7 +130,7 @@ function readWideRow(
 }
 
 /** A sensor of whole numbers stays one, and becomes another with its first other number. */
-export function dataTypeOf(value: number | null): NewReading["dataType"] {
+function dataTypeOf(value: number | null): NewReading["dataType"] {
   return value === null || Number.isInteger(value) ? "int" : "float";
 }
 

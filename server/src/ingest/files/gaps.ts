@@ -15,7 +15,7 @@ import type { NewReading } from "../../timeseries/write.ts";
 import type { SurveyedSensor } from "./survey.ts";
 
 /** Where a sensor had nothing for longer than is usual, before an import. */
-export interface SensorGaps extends HoleLimits {
+interface SensorGaps extends HoleLimits {
   readonly sensor: SensorName;
   readonly holes: readonly Hole[];
 }

@@ -12,6 +12,7 @@ export function parseValue(text: string): number | null | undefined {
   return finiteOrNull(Number(text));
 }
 
+/** A value as it is stored: null, a reading without a value, for NaN and the infinities. */
 export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }

@@ -10,7 +10,7 @@ import type { Survey, SurveyOrder } from "./survey.ts";
 import { isVwc } from "./vwc-unit.ts";
 
 /** Where readings go: to the database, or to a rehearsal. */
-export interface Sink {
+interface Sink {
   write(readings: readonly NewReading[]): Promise<Written>;
 }
 

@@ -21,7 +21,7 @@ export interface Plan {
 }
 
 /** How files are to be understood, where they don't say so themselves. */
-export interface Understanding {
+interface Understanding {
   readonly format: ImportFormat | undefined;
   readonly mapping: Mapping | undefined;
 }

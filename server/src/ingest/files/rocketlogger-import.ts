@@ -16,7 +16,7 @@ import type { Source } from "./source.ts";
 import { SteadyWriter } from "./steady-writer.ts";
 import { decideVwcUnit, type VwcDecision } from "./vwc-unit.ts";
 
-export interface ImportDeps {
+interface ImportDeps {
   readonly db: Db;
   readonly clock: Clock;
 }

@@ -47,7 +47,7 @@ export interface Row {
 }
 
 /** What the readings of a file have in common. */
-export interface Origin {
+interface Origin {
   readonly cellId: number;
   readonly loggerId: number | null;
   /** Unix seconds. */

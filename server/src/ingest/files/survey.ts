@@ -42,7 +42,7 @@ export interface SurveyedSensor {
   readonly step_s: number | undefined;
 }
 
-export interface WrongRow {
+interface WrongRow {
   readonly file: string;
   readonly line: number;
   readonly reason: string;

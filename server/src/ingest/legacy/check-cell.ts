@@ -17,7 +17,7 @@ export interface Check {
   readonly compared: Compared | undefined;
 }
 
-export interface CheckDeps {
+interface CheckDeps {
   readonly db: Db;
   readonly old: OldDatabase;
   readonly signal: AbortSignal;

@@ -15,7 +15,7 @@ import { reading_bytes } from "../files/pass.ts";
 import type { SteadyWriter } from "../files/steady-writer.ts";
 import { cutBatches, type MoveBatch } from "./batches.ts";
 
-export interface MoveDeps {
+interface MoveDeps {
   readonly db: Db;
   readonly old: OldDatabase;
   readonly writer: SteadyWriter;
@@ -105,6 +105,7 @@ async function movePass(
   return written;
 }
 
+/** What two parts of a move have stored, as one. */
 export function add(a: Written, b: Written): Written {
   return {
     stored: a.stored + b.stored,

@@ -19,7 +19,7 @@ import { add, moveCell, newProgress } from "./move-cell.ts";
 import { planCells, type Plan, type PlanOrder } from "./plan.ts";
 import type { VwcDecision } from "./vwc-rule.ts";
 
-export interface MoveInDeps extends BringDeps {
+interface MoveInDeps extends BringDeps {
   readonly old: OldDatabase;
   readonly keepRoom: KeepRoom;
 }

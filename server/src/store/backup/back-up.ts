@@ -9,7 +9,7 @@ import { copyOut, fixForm } from "./copy.ts";
 import { countLines } from "./count-lines.ts";
 import { formatVersion, type Manifest, type Totals } from "./manifest.ts";
 
-export interface BackupOrder {
+interface BackupOrder {
   readonly clock: Clock;
   /** Our version. */
   readonly product: string;

@@ -63,7 +63,7 @@ export const functions: readonly string[] = [
   "store_readings",
 ];
 
-export interface TableRow {
+interface TableRow {
   readonly name: string;
   readonly columns: string[];
   readonly refers_to: string[];

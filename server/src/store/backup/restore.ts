@@ -21,7 +21,7 @@ export interface RestoreOrder {
 }
 
 /** How far it has come: rows that are in, or indexes that are made, of how many. */
-export type RestoreProgress =
+type RestoreProgress =
   | { readonly phase: "rows"; readonly count: number }
   | { readonly phase: "indexes"; readonly count: number; readonly of: number };
 

@@ -23,7 +23,7 @@ export interface Named {
   readonly isUnusedDemo?: boolean;
 }
 
-export interface Account {
+interface Account {
   readonly id: string;
   /** In lower case. */
   readonly email: string;
@@ -36,6 +36,7 @@ export function keyOf(kind: Kind, oldId: string | number): string {
   return `${kind} ${oldId}`;
 }
 
+/** Reads all that is here already and that what comes over can meet. */
 export async function readHere(db: Db): Promise<Here> {
   const brought = await db.selectFrom("legacy_object").selectAll().execute();
   const deleted = await db.selectFrom("deleted_cell").select("cell_id").execute();

@@ -5,7 +5,7 @@ import { isDatabaseAway, isForbidden } from "../../db/fault.ts";
 import { defineError } from "../../lib/errors.ts";
 
 /** The tables of the old backend that are read. */
-export const oldTables = [
+const oldTables = [
   "user",
   "cell",
   "cell_user",

@@ -29,6 +29,7 @@ export async function listProgress(db: Db): Promise<Map<number, Progress>> {
   );
 }
 
+/** Keeps how far an old cell has been read, in place of what was kept of it before. */
 export async function saveProgress(
   db: Db,
   cellId: number,

@@ -70,6 +70,7 @@ export interface VwcValues {
   readonly all: number;
 }
 
+/** Counts the values of some series of volumetric water content, all of them as the old database has them. */
 export async function countVwcValues(
   old: OldDatabase,
   series: readonly Series[],
