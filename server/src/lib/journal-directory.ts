@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "./clock.ts";
 import { syncDirectory, useDataDir } from "./data-dir.ts";
 import { JournalAside, type Aside } from "./journal-aside.ts";
-import { countRecords, type Batch } from "./journal-lines.ts";
+import { countRecords, endsLine, type Batch } from "./journal-lines.ts";
 import { Segment } from "./journal-segment.ts";
 
 /** How much a journal holds. */
@@ -40,6 +41,8 @@ interface Held {
 const suffixes: Readonly<Record<State, string>> = { open: "", taken: ".taken" };
 const namePattern = /^(\d{15}-[0-9a-f]{12}\.ndjson)(?:\.(taken))?$/;
 const chunk_bytes = 256 * 1024;
+/** How long a write that is under way takes at most to reach the file, if not the disk. */
+const writing_ms = 100;
 
 /** After which time whoever has taken a segment is believed to be dead. Were they not, it is applied twice. */
 const taken_s = 300;
@@ -136,7 +139,7 @@ export class JournalDirectory {
       if (state === "open") await rename(this.#pathOf(name, "open"), this.#pathOf(name, "taken"));
       else if (!(await this.#mayTake(name))) return undefined;
       this.#mine.add(name);
-      return read(await open(this.#pathOf(name, "taken")), this.appliedOf(name).bytes);
+      return readToEnd(await open(this.#pathOf(name, "taken")), this.appliedOf(name).bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       // Someone else was faster.
@@ -212,9 +215,29 @@ export class JournalDirectory {
   }
 }
 
-/** Closes the file after its end, or when nobody reads on. */
-function read(handle: FileHandle, start = 0): AsyncIterable<Buffer> {
-  return handle.createReadStream({ start, highWaterMark: chunk_bytes });
+/** @param autoClose whether to close the file after its end, or when nobody reads on */
+function read(handle: FileHandle, start = 0, autoClose = true): AsyncIterable<Buffer> {
+  return handle.createReadStream({ start, autoClose, highWaterMark: chunk_bytes });
+}
+
+/** Where the end is within a line, another process may be writing that just now: its rest is waited for, once. */
+async function* readToEnd(handle: FileHandle, start: number): AsyncGenerator<Buffer> {
+  let [end, isCut] = [start, false];
+  const readOn = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of read(handle, end, false)) {
+      end += chunk.length;
+      isCut = !endsLine(chunk);
+      yield chunk;
+    }
+  };
+  try {
+    yield* readOn();
+    if (!isCut) return;
+    await sleep(writing_ms);
+    yield* readOn();
+  } finally {
+    await handle.close();
+  }
 }
 
 function toSegmentFile(fileName: string): SegmentFile[] {

@@ -29,6 +29,11 @@ export function toLine(record: Json): Buffer {
   return Buffer.from(`${sumOf(json)} ${json}\n`);
 }
 
+/** Whether what was read so far ends with a line. */
+export function endsLine(chunk: Buffer): boolean {
+  return chunk.at(-1) === newline;
+}
+
 /** Counts the records in a segment. Memory stays within a chunk and a line, as in all that reads here. */
 export async function countRecords(chunks: AsyncIterable<Buffer>): Promise<number> {
   let records = 0;
@@ -67,8 +72,9 @@ class GrowingBatch implements Batch {
 }
 
 /**
- * For each chunk the lines that end in it. What follows the last newline was cut short while it was written, and so
- * never promised to anyone: it is left out. What the disk can't read counts as one line, an empty one.
+ * For each chunk the lines that end in it. What follows the last newline is a line too: a write that was cut short, and
+ * so never promised to anyone, or what damage left of records that were. What the disk can't read counts as one line, an
+ * empty one.
  */
 async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]> {
   let rest: Buffer[] = [];
@@ -78,6 +84,8 @@ async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer[
       if (end > 0) yield splitLines(Buffer.concat([...rest, chunk.subarray(0, end)]));
       rest = end > 0 ? [chunk.subarray(end)] : [...rest, chunk];
     }
+    const last = Buffer.concat(rest);
+    if (last.length > 0) yield [last];
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
     yield [unreadable];

@@ -131,7 +131,7 @@ export class Journal {
     const file = await this.#directory.setAside(name);
     this.#options.log.error(
       { file, damaged },
-      "lines of the journal were damaged and are kept aside",
+      "lines of the journal were damaged and are kept aside; the last of a file may be a write that was cut short, which was never acknowledged",
     );
   }
 

@@ -17,21 +17,44 @@ import { listening } from "../support/log.ts";
 const newDirectory = useDirectories();
 
 describe("a damaged journal", () => {
-  it("hands out all records before a write that was cut short, wherever that was", async () => {
+  it("hands out all records before a write that was cut short, wherever that was, and keeps the segment aside", async () => {
     const path = newDirectory();
     const { file, bytes, ends } = await written(path, some);
     for (let length = 0; length <= bytes.length; length += 1) {
       await writeFile(file, bytes.subarray(0, length));
-      const whole = ends.filter((end) => end <= length).length;
+      // A record that lacks its newline alone is whole.
+      const whole = ends.filter((end) => end - 1 <= length).length;
+      const isTorn = ![0, ...ends.flatMap((end) => [end - 1, end])].includes(length);
       expect(await reopened(path)).toEqual(some.slice(0, whole));
-      expect(await filesIn(path)).toEqual([]);
+      expect(await filesIn(path)).toEqual(isTorn ? [expect.stringMatching(/\.damaged$/)] : []);
+      await rm(`${file}.damaged`, { force: true });
+    }
+  });
+
+  it("loses nothing where damage reaches its end: it keeps the segment aside, and says so", async () => {
+    const path = newDirectory();
+    const { file, bytes, ends } = await written(path, some);
+    for (const from of [0, ...ends.slice(0, -1), bytes.length - 1]) {
+      const damaged = Buffer.from(bytes).fill(0, from);
+      await writeFile(file, damaged);
+      const { told, log } = listening();
+      const journal = await openJournal(path, { log });
+      const whole = ends.filter((end) => end <= from).length;
+      expect(await drained(journal)).toEqual(some.slice(0, whole));
+      expect(await readFile(`${file}.damaged`)).toEqual(damaged);
+      expect(journal.aside()).toEqual({ files: 1, bytes: damaged.length });
+      expect(told).toEqual([
+        [{ file: `${file}.damaged`, damaged: 1 }, expect.stringContaining("may be a write that")],
+      ]);
+      await journal.close();
+      await rm(`${file}.damaged`);
     }
   });
 
   it("hands out all records but those that a wrong byte is in, and keeps the segment aside", async () => {
     const path = newDirectory();
     const { file, bytes, ends } = await written(path, some);
-    const flips = tuple(nat(bytes.length - 2), integer({ min: 1, max: 255 }));
+    const flips = tuple(nat(bytes.length - 1), integer({ min: 1, max: 255 }));
     await assert(
       asyncProperty(flips, async ([at, bits]) => {
         const damaged = Buffer.from(bytes);

@@ -34,12 +34,12 @@ const appendForEver = `${prelude}
   const appendOn = async () => { for (;;) await append(name + " " + n++); };
   await Promise.all(Array.from({ length: 20 }, appendOn));`;
 
-/** Appends a thousand records and drains into a ledger, again and again meanwhile and once afterwards. */
+/** Appends a thousand records, longer than a page is, and drains into a ledger, again and again meanwhile and once afterwards. */
 const appendAndDrain = `${prelude}
   let over = false;
   const apply = async (records) => appendFileSync(ledger, records.join("\\n") + "\\n");
   const draining = (async () => { while (!over) await journal.drain(apply); })();
-  const appendSome = async (first) => { for (let n = 0; n < 100; n++) await append(name + " " + (first + n)); };
+  const appendSome = async (first) => { for (let n = 0; n < 100; n++) await append(name + " " + (first + n) + "x".repeat(5000)); };
   await Promise.all(Array.from({ length: 10 }, (_, n) => appendSome(100 * n)));
   over = true;
   await draining;
@@ -62,7 +62,9 @@ describe("a journal whose process is killed", () => {
       expect(promised.filter((record) => !kept.includes(record))).toEqual([]);
       // What was written and not promised any more may be there too, and everything once.
       expect(kept).toEqual(kept.map((_, n) => `round ${round} ${n}`));
-      expect(await filesIn(path)).toEqual([]);
+      // The last write may have been cut short; it was not promised.
+      const left = (await filesIn(path)).filter((name) => !name.endsWith(".damaged"));
+      expect(left).toEqual([]);
     }
   });
 
