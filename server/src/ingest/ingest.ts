@@ -159,19 +159,26 @@ export class Ingest {
   /** @returns whether the database is back, and has what the journal had */
   async #tryToRecover(signal: AbortSignal): Promise<boolean> {
     const { journal, log } = this.#deps;
-    let applied = 0;
     if (!(await this.#answers())) return false;
-    try {
-      await journal.drain(async (some) => {
+    let applied = 0;
+    let refused: unknown;
+    const apply = async (some: readonly Json[]) => {
+      try {
         const unkept = await this.#apply(some);
         applied += some.length - unkept.length;
         return unkept;
-      }, signal);
+      } catch (error) {
+        refused = error;
+        throw error;
+      }
+    };
+    try {
+      await journal.drain(apply, signal);
     } catch (error) {
       if (!isAbsence(error))
         log.error({ err: error }, "the journal can't be applied; it is tried again");
-      // It may take what comes now: if it doesn't, that shows.
-      if (error instanceof NotYet) this.#away = false;
+      // It may take what comes now, as where the journal's own files fail: if it doesn't, that shows.
+      if (error instanceof NotYet || error !== refused) this.#away = false;
       return false;
     }
     if (signal.aborted) return false;

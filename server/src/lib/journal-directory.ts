@@ -1,5 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import {
+  access,
+  constants,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+  type FileHandle,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "./clock.ts";
@@ -41,6 +52,7 @@ interface Held {
 const suffixes: Readonly<Record<State, string>> = { open: "", taken: ".taken" };
 const namePattern = /^(\d{15}-[0-9a-f]{12}\.ndjson)(?:\.(taken))?$/;
 const chunk_bytes = 256 * 1024;
+const trial_bytes = 4096;
 /** How long a write that is under way takes at most to reach the file, if not the disk. */
 const writing_ms = 100;
 
@@ -59,6 +71,8 @@ export class JournalDirectory {
   readonly #mine = new Set<string>();
   readonly #applied = new Map<string, Applied>();
   readonly #aside: JournalAside;
+  /** Whether the last write was kept, and the last look found nothing in the way of another one. */
+  isWritable = true;
   #lastName_ms = 0;
 
   private constructor(path: string, clock: Clock) {
@@ -71,7 +85,6 @@ export class JournalDirectory {
   static async open(path: string, clock: Clock): Promise<JournalDirectory> {
     const directory = new JournalDirectory(path, clock);
     await useDataDir(dirname(path), async () => {
-      await makePrivate(path);
       for (const { name, state } of await directory.scan())
         if (state === "taken") directory.#mine.add(name);
     });
@@ -94,16 +107,27 @@ export class JournalDirectory {
     return this.#aside.extent;
   }
 
-  /** Sees what others have done, and lists all segments, the oldest first. */
+  /** Sees what others have done, and lists all segments, the oldest first. Makes the directory where it is gone. */
   async scan(): Promise<SegmentFile[]> {
     const before = [...this.#held.keys()];
-    const names = await readdir(this.#path);
+    const names = await this.#list();
     await this.#aside.look(names);
     const files = names.sort().flatMap(toSegmentFile);
     const there = new Set(files.map(({ name }) => name));
     for (const name of before) if (!there.has(name)) this.#forget(name);
     for (const file of files) await this.#look(file);
     return files;
+  }
+
+  /** Sees what others have done, and whether there may be written. */
+  async look(): Promise<void> {
+    try {
+      await this.scan();
+      this.isWritable ||= await canWrite(this.#path);
+    } catch (error) {
+      this.isWritable = false;
+      throw error;
+    }
   }
 
   /** A name for a segment that begins now, behind those of all that this process has begun. */
@@ -180,6 +204,13 @@ export class JournalDirectory {
     return await this.#aside.keepLines(lines, name);
   }
 
+  /** @throws what the system says where nobody could write there */
+  async #list(): Promise<string[]> {
+    await makePrivate(this.#path);
+    await access(this.#path, constants.W_OK);
+    return await readdir(this.#path);
+  }
+
   async #mayTake(name: string): Promise<boolean> {
     if (this.#mine.has(name)) return true;
     // A rename changes no other time.
@@ -243,6 +274,19 @@ async function* readToEnd(handle: FileHandle, start: number): AsyncGenerator<Buf
 function toSegmentFile(fileName: string): SegmentFile[] {
   const [, name, suffix = "open"] = namePattern.exec(fileName) ?? [];
   return name === undefined ? [] : [{ name, state: suffix as State }];
+}
+
+/** Finds out by writing: a full disk makes files all the same. */
+async function canWrite(path: string): Promise<boolean> {
+  const trial = join(path, "trial");
+  try {
+    await writeFile(trial, Buffer.alloc(trial_bytes), { mode: 0o600, flush: true });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await rm(trial, { force: true }).catch(() => {});
+  }
 }
 
 /** Makes a directory for the owner of this process alone, where there is none. */

@@ -111,6 +111,7 @@ export class JournalWriter {
     const bytes = Buffer.concat(group.map(({ line }) => line));
     const failure = await this.#write(bytes, group.length).catch((error: Error) => error);
     this.#waitingBytes -= bytes.length;
+    this.#directory.isWritable = !failure;
     if (!failure) return group.forEach(({ resolve }) => resolve());
     this.#options.log.error({ err: failure }, "the journal can't be written");
     const { code = "unknown" } = failure as NodeJS.ErrnoException;

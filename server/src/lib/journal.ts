@@ -95,9 +95,14 @@ export class Journal {
     });
   }
 
-  /** Sees what other processes have appended, applied or left behind. */
+  /** Sees what other processes have appended, applied or left behind, and whether it can be written. */
   async look(): Promise<void> {
-    await this.#directory.scan();
+    await this.#directory.look();
+  }
+
+  /** Whether it took what came last, and would take more, as of the last look. */
+  isWritable(): boolean {
+    return this.#directory.isWritable;
   }
 
   /** How much is kept, as far as this process knows: what others append it sees when it looks or drains. */

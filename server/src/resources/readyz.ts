@@ -11,6 +11,7 @@ export interface ReadyzDeps {
   readonly journal?: {
     depth(): Pick<Depth, "records" | "bytes">;
     aside(): Aside;
+    isWritable(): boolean;
   };
   readonly bell: Pick<Bell, "isUp">;
   /** Whether the database has the form that this product needs. */
@@ -30,6 +31,12 @@ const State = {
       Type.Integer({
         description:
           "Files that were damaged or could not be applied, and wait for someone to look at them",
+      }),
+    ),
+    unwritable: Type.Optional(
+      Type.Boolean({
+        description:
+          "That it can't be written: uploads are refused where the database doesn't take them",
       }),
     ),
   }),
@@ -60,11 +67,12 @@ export const readyz: FastifyPluginAsyncTypebox<{ deps: ReadyzDeps }> = async (ap
       const isUp = await probe.isUp();
       const { records: uploads, bytes } = journal?.depth() ?? { records: 0, bytes: 0 };
       const aside = journal?.aside().files;
+      const unwritable = journal?.isWritable() === false;
       const state = {
         database: isUp ? "up" : "away",
         migrations: isMigrated() ? "applied" : "pending",
         queue: bell.isUp() ? "up" : "away",
-        journal: { uploads, bytes, ...(aside && { aside }) },
+        journal: { uploads, bytes, ...(aside && { aside }), ...(unwritable && { unwritable }) },
       } as const;
       if (isUp && isMigrated()) return { status: "ready" as const, ...state };
       return reply.code(503).send({ status: "journaling", ...state });

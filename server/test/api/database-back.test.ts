@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { connect, type Db } from "../../src/db/connect.ts";
@@ -15,43 +16,82 @@ const api = useApi();
 const { away, start, applied, restart, readingsOf } = useJournalServers(api);
 const ts = 1_705_316_400;
 
+/** The same database by a role that PostgreSQL lets in, or not, when the test says so; both go with its end. */
+async function openRevocable() {
+  const name = `gone_${randomUUID().replaceAll("-", "")}`;
+  const url = new URL(api.databaseUrl);
+  const role = sql.id(name);
+  await sql`create role ${role} login superuser password 'x'`.execute(api.db);
+  url.username = name;
+  url.password = "x";
+  const db = connect(url.href, silentLog);
+  return {
+    db,
+    revoke: async () => {
+      await sql`alter role ${role} connection limit 0`.execute(api.db);
+      await sql`alter role ${role} nosuperuser`.execute(api.db);
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${name}`.execute(
+        api.db,
+      );
+    },
+    admit: async () => {
+      await sql`alter role ${role} superuser connection limit -1`.execute(api.db);
+    },
+    async [Symbol.asyncDispose]() {
+      await db.destroy();
+      await sql`drop role ${role}`.execute(api.db);
+    },
+  };
+}
+
 describe("a database that comes back", () => {
   it("gets uploads itself again once it has what was kept meanwhile", async () => {
     const cellId = await newCell(api);
     const path = newDirectory();
-    const name = `gone_${randomUUID().replaceAll("-", "")}`;
-    // PostgreSQL lets a role in, or not, when the test says so.
-    const url = new URL(api.databaseUrl);
-    const role = sql.id(name);
-    await sql`create role ${role} login superuser password 'x'`.execute(api.db);
-    url.username = name;
-    url.password = "x";
-    const db = connect(url.href, silentLog);
-    try {
-      const server = await start(db, path);
-      const send = async (at: number) =>
-        (await upload(server, formats["version 1"]({ cellId, ts: ts + at }))).statusCode;
-      const added = await rowsAdded(api.db, async () => {
-        expect(await send(0)).toBe(200);
-        await sql`alter role ${role} connection limit 0`.execute(api.db);
-        await sql`alter role ${role} nosuperuser`.execute(api.db);
-        await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${name}`.execute(
-          api.db,
-        );
-        const statuses = await Promise.all([1, 2, 3].map(send));
-        expect(statuses).toEqual([200, 200, 200]);
-        expect(server.journal.depth().records).toBe(3);
-        await sql`alter role ${role} superuser connection limit -1`.execute(api.db);
-        await applied(server, path);
-        expect(await send(4)).toBe(200);
-        expect(server.journal.depth().records).toBe(0);
-      });
-      expect(added).toEqual({ sensor: 1, reading: 5, logger_sighting: 1 });
-      await server.stop();
-    } finally {
-      await db.destroy();
-      await sql`drop role ${role}`.execute(api.db);
-    }
+    await using revocable = await openRevocable();
+    const server = await start(revocable.db, path);
+    const send = async (at: number) =>
+      (await upload(server, formats["version 1"]({ cellId, ts: ts + at }))).statusCode;
+    const added = await rowsAdded(api.db, async () => {
+      expect(await send(0)).toBe(200);
+      await revocable.revoke();
+      const statuses = await Promise.all([1, 2, 3].map(send));
+      expect(statuses).toEqual([200, 200, 200]);
+      expect(server.journal.depth().records).toBe(3);
+      await revocable.admit();
+      await applied(server, path);
+      expect(await send(4)).toBe(200);
+      expect(server.journal.depth().records).toBe(0);
+    });
+    expect(added).toEqual({ sensor: 1, reading: 5, logger_sighting: 1 });
+    await server.stop();
+  });
+
+  it("gets uploads itself again also where the journal has become unusable, and `/readyz` says that it is", async () => {
+    const cellId = await newCell(api);
+    const path = newDirectory();
+    await using revocable = await openRevocable();
+    const server = await start(revocable.db, path);
+    const send = async (at: number) =>
+      (await upload(server, formats["version 1"]({ cellId, ts: ts + at }))).statusCode;
+    const readiness = async (): Promise<object> => (await server.app.inject("/readyz")).json();
+    const added = await rowsAdded(api.db, async () => {
+      expect(await send(0)).toBe(200);
+      await revocable.revoke();
+      await rm(path, { recursive: true });
+      await writeFile(path, "in the way");
+      expect(await send(1)).toBe(503);
+      expect(await readiness()).toMatchObject({ journal: { uploads: 0, unwritable: true } });
+      await revocable.admit();
+      await expect.poll(async () => await send(1), { timeout: 15_000 }).toBe(200);
+      expect(await readiness()).toMatchObject({ status: "ready", journal: { unwritable: true } });
+      await rm(path);
+      await server.journal.look();
+      expect(await readiness()).toMatchObject({ journal: { uploads: 0, bytes: 0 } });
+      expect(await readiness()).not.toMatchObject({ journal: { unwritable: true } });
+    });
+    expect(added).toEqual({ sensor: 1, reading: 2, logger_sighting: 1 });
+    await server.stop();
   });
 });
 

@@ -1,9 +1,9 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Journal } from "../../src/lib/journal.ts";
 import type { Json } from "../../src/lib/journal-lines.ts";
-import { drained, openJournal, useDirectories } from "../support/journal.ts";
+import { drained, filesIn, openJournal, useDirectories } from "../support/journal.ts";
 
 const newDirectory = useDirectories();
 
@@ -51,15 +51,38 @@ describe("a full journal", () => {
 });
 
 describe("a journal whose directory is gone", () => {
-  it("refuses every record, leaves none waiting, and goes on when it is back", async () => {
+  it("is made again by the next record, for its owner's eyes only", async () => {
     const path = newDirectory();
     const journal = await openJournal(path);
     await journal.append("lost with the directory");
     rmSync(path, { recursive: true });
+    await journal.append("kept");
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+    expect(await drained(journal)).toEqual(["kept"]);
+    rmSync(path, { recursive: true });
+    await journal.look();
+    expect(journal.depth()).toEqual({ records: 0, bytes: 0 });
+    expect(await filesIn(path)).toEqual([]);
+    expect(journal.isWritable()).toBe(true);
+    await journal.close();
+  });
+
+  it("refuses every record while something is in its place, leaves none waiting, says so, and goes on afterwards", async () => {
+    const path = newDirectory();
+    const journal = await openJournal(path);
+    await journal.append("lost with the directory");
+    rmSync(path, { recursive: true });
+    writeFileSync(path, "in the way");
     const { kept, refused } = await tryAll(journal, [1, 2, 3]);
     expect([kept, refused]).toEqual([[], Array.from({ length: 3 }, () => "journal_unwritable")]);
     await expect(journal.drain(async () => {})).rejects.toThrow();
-    mkdirSync(path);
+    expect(journal.isWritable()).toBe(false);
+    await expect(journal.look()).rejects.toThrow();
+    expect(journal.isWritable()).toBe(false);
+    rmSync(path);
+    await journal.look();
+    expect(journal.isWritable()).toBe(true);
+    expect(await filesIn(path)).toEqual([]);
     await journal.append("back");
     expect(await drained(journal)).toEqual(["back"]);
     await journal.close();
