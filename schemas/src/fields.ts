@@ -10,6 +10,9 @@ export const Label = Type.String({
   pattern: "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$",
 });
 
+/** What a sensor's values are in, or nothing. */
+export const Unit = Type.String({ ...Label, minLength: 0, maxLength: 30 });
+
 /** A name to be trimmed: a label with something in it. */
 export const Name = Type.String({
   maxLength: 100,

@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { CellId, Instant, LoggerNumber, nullable } from "./fields.ts";
+import { CellId, Instant, Label, LoggerNumber, nullable, Unit } from "./fields.ts";
 import { Task, TaskId } from "./task.ts";
 
 /** What a file of readings may be. */
@@ -11,15 +11,10 @@ const Column = Type.Union([
   Type.Integer({ minimum: 1, maximum: 1000 }),
 ]);
 
-const Text = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000-\\u001f\\u007f]*$" });
-
 const SensorOfFile = Type.Union(
   [
-    Text,
-    Type.Object(
-      { name: Text, measurement: Text, unit: Type.String({ maxLength: 30 }) },
-      { additionalProperties: false },
-    ),
+    Label,
+    Type.Object({ name: Label, measurement: Label, unit: Unit }, { additionalProperties: false }),
   ],
   { description: "a known one, as power.v, BME280_TEMP or bme280.temperature; or one of your own" },
 );

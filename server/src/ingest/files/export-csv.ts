@@ -1,8 +1,13 @@
-import { originColumns, parseWideColumn, tidyColumns } from "@ents-backend/schemas/export-columns";
-import type { Stream } from "@ents-backend/schemas/sensor";
+import {
+  originColumns,
+  parseWideColumn,
+  tidyColumns,
+  type WideColumn,
+} from "@ents-backend/schemas/export-columns";
 import { defineError } from "../../lib/errors.ts";
 import { unguardFormula } from "../../lib/formula.ts";
 import type { NewReading } from "../../timeseries/write.ts";
+import { toReading } from "./exported-reading.ts";
 import { splitFields } from "./fields.ts";
 import type { FileFormat, Part, ReadOrder } from "./format.ts";
 import { Gathered } from "./gathered.ts";
@@ -74,63 +79,62 @@ function readPart({ rows, badRows }: TablePart, order: ReadOrder, readRow: RowRe
 
 function readTidyRow(fields: readonly string[], order: ReadOrder): NewReading[] | Fault {
   if (fields.length !== tidyColumns.length + originColumns.length) return wrongWidth(fields.length);
-  const [at = "", cell = "", , name = "", measurement = "", text = "", unit = ""] = fields;
-  const [received = "", logger = ""] = fields.slice(tidyColumns.length);
-  const [ts, receivedAt] = [parseInstant(at), parseInstant(received)];
-  if (ts === undefined) return { reason: `${quote(at)} is not a time` };
-  if (receivedAt === undefined) return { reason: `${quote(received)} is not a time` };
-  const value = text === "" ? null : parseValue(text);
-  if (value === undefined) return { reason: `${quote(text)} is not a number` };
-  const [cellId, loggerId] = [parseId(cell), logger === "" ? null : parseId(logger)];
-  if (cellId === undefined) return { reason: `${quote(cell)} is not a cell's number` };
-  if (loggerId === undefined) return { reason: `${quote(logger)} is not a logger's number` };
-  const [ofName, ofMeasurement, inUnit] = [name, measurement, unit].map(unguardFormula);
-  if (!ofName || !ofMeasurement) return { reason: "it names no sensor" };
-  return [
+  const [at = "", cell = "", , ...texts] = fields;
+  const [sensor = "", measurement = "", value = "", unit = "", received = "", logger = ""] = texts;
+  const reading = toReading(
     {
-      cellId: order.cellId ?? cellId,
-      stream: { name: ofName, measurement: ofMeasurement, unit: inUnit ?? "" },
-      dataType: dataTypeOf(value),
-      ts,
-      value,
-      receivedAt,
-      loggerId: order.loggerId ?? loggerId,
+      timestamp: parseInstant(at) ?? at,
+      cell_id: parseId(cell) ?? cell,
+      sensor: unguardFormula(sensor),
+      measurement: unguardFormula(measurement),
+      value: value === "" ? null : readValue(value),
+      unit: unguardFormula(unit),
+      received_at: parseInstant(received) ?? received,
+      logger_id: logger === "" ? null : (parseId(logger) ?? logger),
     },
-  ];
+    order,
+    dataTypeOf,
+  );
+  return "reason" in reading ? reading : [reading];
+}
+
+/** A number, or the text that is none. */
+function readValue(text: string): number | null | string {
+  const value = parseValue(text);
+  return value === undefined ? text : value;
 }
 
 function findWideReader(names: readonly string[]): RowReader | "means" | undefined {
   const found = names.map((name) => parseWideColumn(unguardFormula(name)));
   if (found.length === 0 || !found.every((column) => column !== undefined)) return undefined;
   if (found.some(({ meanBy }) => meanBy !== undefined)) return "means";
-  const columns = found.map(({ cell, stream }) => ({ cellId: cell.id, stream }));
-  return (fields, order) => readWideRow(columns, fields, order);
+  return (fields, order) => readWideRow(found, fields, order);
 }
 
 function readWideRow(
-  columns: readonly { readonly cellId: number; readonly stream: Stream }[],
+  columns: readonly WideColumn[],
   fields: readonly string[],
   order: ReadOrder,
 ): NewReading[] | Fault {
   if (fields.length !== columns.length + 1) return wrongWidth(fields.length);
-  const ts = parseInstant(fields[0]!);
-  if (ts === undefined) return { reason: `${quote(fields[0]!)} is not a time` };
-  const { receivedAt, loggerId = null } = order;
+  const timestamp = parseInstant(fields[0]!);
+  if (timestamp === undefined) return { reason: `${quote(fields[0]!)} is not a time` };
+  const common = { timestamp, received_at: order.receivedAt, logger_id: null };
   const readings: NewReading[] = [];
-  for (const [at, column] of columns.entries()) {
+  for (const [at, { cell, stream }] of columns.entries()) {
     const text = fields[at + 1]!;
     if (text === "") continue;
-    const value = parseValue(text);
-    if (value === undefined) return { reason: `${quote(text)} is not a number` };
-    const cellId = order.cellId ?? column.cellId;
-    const place = { cellId, stream: column.stream, loggerId };
-    readings.push({ ...place, dataType: dataTypeOf(value), ts, value, receivedAt });
+    const { name: sensor, measurement, unit } = stream;
+    const row = { ...common, cell_id: cell.id, sensor, measurement, unit, value: readValue(text) };
+    const reading = toReading(row, order, dataTypeOf);
+    if ("reason" in reading) return reading;
+    readings.push(reading);
   }
   return readings;
 }
 
 /** A sensor of whole numbers stays one, and becomes another with its first other number. */
-function dataTypeOf(value: number | null): NewReading["dataType"] {
+function dataTypeOf({ value }: { readonly value: number | null }): NewReading["dataType"] {
   return value === null || Number.isInteger(value) ? "int" : "float";
 }
 

@@ -11,9 +11,11 @@ import { Value } from "typebox/value";
 import { defineError, KnownError } from "../../lib/errors.ts";
 import type { NewReading } from "../../timeseries/write.ts";
 import { meansOnly } from "./export-csv.ts";
+import { toReading } from "./exported-reading.ts";
 import type { FileFormat, Part, ReadOrder } from "./format.ts";
 import { Gathered } from "./gathered.ts";
 import { finiteOrNull } from "./number.ts";
+import type { Fault } from "./row.ts";
 import type { StoredFile } from "./source.ts";
 
 const columns = [...tidyColumns, ...originColumns];
@@ -60,7 +62,7 @@ async function* readParquet(file: StoredFile, order: ReadOrder): AsyncGenerator<
       const range = { rowStart: start, rowEnd: end, columns };
       const rows = await parquetReadObjects({ ...options, file: buffer, metadata, ...range });
       const bytes = Math.round((file.size * end) / Number(metadata.num_rows));
-      yield* inParts(rows, start, (row) => toReading(row, order, dataTypes), bytes);
+      yield* inParts(rows, start, (row) => readRow(row, order, dataTypes), bytes);
       start = end;
     }
   } catch (error) {
@@ -140,62 +142,43 @@ function keyOf(cellId: number, name: string, measurement: string): string {
   return `${cellId}\0${name}\0${measurement}`;
 }
 
-interface Row {
-  readonly timestamp: number;
-  readonly cell_id: number;
-  readonly sensor: string;
-  readonly measurement: string;
-  readonly value?: number | null;
-  readonly unit: string;
-  readonly received_at: number;
-  readonly logger_id?: bigint | null;
-}
-
-function isRow(row: Record<string, unknown>): row is Record<string, unknown> & Row {
-  const { timestamp, cell_id, sensor, measurement, value, unit, received_at, logger_id } = row;
-  return (
-    [timestamp, cell_id, received_at].every(
-      (number) => typeof number === "number" && number >= 0,
-    ) &&
-    [sensor, measurement].every((text) => typeof text === "string" && text !== "") &&
-    typeof unit === "string" &&
-    ["number", "undefined"].includes(typeof (value ?? undefined)) &&
-    ["bigint", "undefined"].includes(typeof (logger_id ?? undefined))
-  );
-}
-
 const rowsInPart = 5000;
 
 function* inParts(
   rows: readonly Record<string, unknown>[],
   before: number,
-  read: (row: Record<string, unknown>) => NewReading | undefined,
+  read: (row: Record<string, unknown>) => NewReading | Fault,
   bytes: number,
 ): Generator<Part> {
   for (let start = 0; start < rows.length; start += rowsInPart) {
     const gathered = new Gathered();
     for (const [at, row] of rows.slice(start, start + rowsInPart).entries()) {
       const reading = read(row);
-      gathered.add(before + start + at + 1, reading ? [reading] : { reason: "it is no reading" });
+      gathered.add(before + start + at + 1, "reason" in reading ? reading : [reading]);
     }
     yield gathered.toPart(bytes);
   }
 }
 
-function toReading(
-  row: Record<string, unknown>,
+function readRow(
+  row: Readonly<Partial<Record<string, unknown>>>,
   order: ReadOrder,
   dataTypes: DataTypes,
-): NewReading | undefined {
-  if (!isRow(row)) return undefined;
-  const { timestamp: ts, cell_id, sensor: name, measurement, unit, received_at, logger_id } = row;
-  return {
-    cellId: order.cellId ?? cell_id,
-    stream: { name, measurement, unit },
-    dataType: dataTypes.get(keyOf(cell_id, name, measurement)) ?? "float",
-    ts,
-    value: finiteOrNull(row.value ?? NaN),
-    receivedAt: received_at,
-    loggerId: order.loggerId ?? (typeof logger_id === "bigint" ? Number(logger_id) : null),
+): NewReading | Fault {
+  const { timestamp, cell_id, sensor, measurement, value, unit, received_at, logger_id } = row;
+  const read = {
+    timestamp,
+    cell_id,
+    sensor,
+    measurement,
+    value: typeof value === "number" ? finiteOrNull(value) : (value ?? null),
+    unit,
+    received_at,
+    logger_id: typeof logger_id === "bigint" ? Number(logger_id) : (logger_id ?? null),
   };
+  return toReading(
+    read,
+    order,
+    (of) => dataTypes.get(keyOf(of.cell_id, of.sensor, of.measurement)) ?? "float",
+  );
 }
