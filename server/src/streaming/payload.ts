@@ -21,7 +21,7 @@ const Payload = Compile(
 );
 
 /** What `subscribe_cells` and `unsubscribe_cells` are about. */
-interface CellsPayload {
+export interface CellsPayload {
   readonly cellIds: readonly number[];
   readonly after: Place | undefined;
 }
