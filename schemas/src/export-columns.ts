@@ -50,7 +50,7 @@ export interface ExportDescription {
 }
 
 /** What the name of a column says, in a table that has a column for each sensor. */
-interface WideColumn {
+export interface WideColumn {
   readonly cell: { readonly id: number; readonly name: string };
   readonly stream: Stream;
   /** Over which time its values are means; undefined: they are readings. */

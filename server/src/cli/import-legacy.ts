@@ -9,7 +9,7 @@ import { ProgressBar } from "../lib/progress.ts";
 import { OldDatabase } from "../store/legacy/old-database.ts";
 import { vwcRules, type VwcRule } from "../store/legacy/series.ts";
 import { commandLine } from "./actor.ts";
-import { withDatabase } from "./database.ts";
+import { withDatabaseToFill } from "./database.ts";
 import {
   agrees,
   describeForecast,
@@ -80,7 +80,7 @@ async function run(url: string, options: Options): Promise<void> {
     // It may be sorting for minutes: nobody waits for that any more.
     stop.signal.addEventListener("abort", () => void old.close());
     try {
-      await withDatabase(async ({ db }) => await report(db, old, order, options, display));
+      await withDatabaseToFill(async ({ db }) => await report(db, old, order, options, display));
     } finally {
       await old.close();
     }

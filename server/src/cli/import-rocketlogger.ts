@@ -14,7 +14,7 @@ import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
 import { getCellCalled, getLoggerCalled } from "./called.ts";
-import { withDatabase } from "./database.ts";
+import { withDatabaseToFill } from "./database.ts";
 import { describeImport, importToJson, type Imported } from "./import-summary.ts";
 import { interrupted, onceSignalled } from "./interrupt.ts";
 
@@ -68,7 +68,7 @@ async function run(file: string, options: ImportOptions): Promise<void> {
   const source = file === "-" ? fromStream(() => process.stdin) : await openFile(file);
   if (source.size === undefined && !options.vwcUnit)
     throw pipeNeedsUnit({ file: file === "-" ? "standard input" : file });
-  const imported = await withDatabase(async ({ db }) => {
+  const imported = await withDatabaseToFill(async ({ db }) => {
     const [cell, logger] = await Promise.all([
       getCellCalled(db, options.cell),
       getLoggerCalled(db, options.logger),

@@ -21,7 +21,7 @@ import { ProgressBar } from "../lib/progress.ts";
 import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
 import { everything } from "../store/visibility.ts";
 import { getCellCalled, getLoggerCalled } from "./called.ts";
-import { withDatabase } from "./database.ts";
+import { withDatabaseToFill } from "./database.ts";
 import { legacyCommand } from "./import-legacy.ts";
 import { describeReport, isVain } from "./import-report.ts";
 import { importRocketLoggerCommand } from "./import-rocketlogger.ts";
@@ -84,7 +84,7 @@ async function run(paths: readonly string[], options: ImportOptions): Promise<vo
   const files = await Promise.all(paths.map(openStoredFile));
   const mapping = options.map === undefined ? undefined : await readMapping(options.map);
   const stop = new AbortController();
-  const report = await withDatabase(async ({ db }) => {
+  const report = await withDatabaseToFill(async ({ db }) => {
     const unlisten = onceSignalled(() => stop.abort());
     try {
       const understanding = { format: options.as, mapping };

@@ -143,7 +143,9 @@ export class Worker {
     }
     if (isDatabaseAway(error)) {
       log.warn({ err: error, task: id }, "the database left a task in the lurch");
-      await giveBackTask(db, run.task, { isLoss: true });
+      const giveBack = async () => await giveBackTask(db, run.task, { isLoss: true });
+      // A connection that breaks may be handed out once more before the pool knows of it.
+      await giveBack().catch(giveBack);
       return;
     }
     if (!(error instanceof KnownError)) log.error({ err: error, task: id }, "a task failed");

@@ -9,10 +9,13 @@ import { openBell } from "../../src/tasks/bells.ts";
 import { openKinds } from "../../src/tasks/kinds.ts";
 import { Worker } from "../../src/tasks/worker.ts";
 import { useApi } from "../support/api.ts";
+import { holdReading } from "../support/held-reading.ts";
 import { silentLog } from "../support/log.ts";
+import { reading } from "../support/new-readings.ts";
 import { rowsAdded } from "../support/rows.ts";
 import { countFiles } from "../support/tasks.ts";
 import { newUser, type TestUser } from "../support/users.ts";
+import { writeReadings } from "../support/write-readings.ts";
 
 const most_bytes = 300_000;
 const api = useApi(undefined, ({ settings }) => ({
@@ -139,6 +142,28 @@ describe("/api/imports", () => {
     await lock.rollback().execute();
     await expect.poll(async () => (await now()).state, options).toBe("SUCCESS");
     expect((await now()).result).toMatchObject({ readings: { new: 1 } });
+  });
+
+  it("goes on when the database cuts the connection that it stores by", async () => {
+    const ada = await newUser(api);
+    const cellId = await makeCell(ada);
+    const values = [1, 2, 3, 4];
+    const { id } = (
+      await send(ada, { "a.csv": sdCard("BME280_TEMP", cellId, values) })
+    ).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    await writeReadings(api.db, [reading(cellId, { ts: start + 2400, value: 5 })]);
+    const held = await holdReading(api.db, cellId, start + 1800);
+    await call(ada, "POST", `/api/imports/${id}/run`);
+    await held.cutWhoWaits();
+    await until(ada, id, "run", "PENDING");
+    expect(await storedValues(cellId)).toEqual([1, 2, 3, 5]);
+    await held.release();
+    const { run, report } = await until(ada, id, "run", "SUCCESS");
+    expect(run).toMatchObject({ attempts: 2 });
+    const readings = { new: 1, repeated: 3, conflicting: 0 };
+    expect(report).toMatchObject({ finished: true, readings });
+    expect(await storedValues(cellId)).toEqual([...values, 5]);
   });
 
   it("runs once, also when it is told to twice at the same moment", async () => {
@@ -321,6 +346,14 @@ let cells = 0;
 async function makeCell({ id }: TestUser, visibility: "public" | "private" = "public") {
   const cell = { name: `sent ${++cells}`, uploadPolicy: "key", userId: id, visibility } as const;
   return (await createCell(api.db, cell)).id;
+}
+
+async function storedValues(cellId: number): Promise<(number | null)[]> {
+  const { rows } = await sql<{ value: number | null }>`
+    select value from reading join sensor on sensor.id = sensor_id where cell_id = ${cellId} order by ts`.execute(
+    api.db,
+  );
+  return rows.map(({ value }) => value);
 }
 
 function sdCard(name: string, cellId: number, values: readonly number[]): string {

@@ -4,11 +4,15 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { powerStreams } from "@ents-backend/schemas/measurement";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { useDatabase } from "../support/database.ts";
+import { holdReading } from "../support/held-reading.ts";
+import { reading } from "../support/new-readings.ts";
+import { writeReadings } from "../support/write-readings.ts";
 import { waitUntil } from "../support/listen.ts";
 
 const database = useDatabase();
@@ -141,6 +145,30 @@ describe("ents-backend import rocketlogger", () => {
     expect([summary.finished, added! + repeated!, conflicting]).toEqual([true, 30_000, 0]);
     expect(repeated).toBeGreaterThanOrEqual(before);
     expect(await countReadings(id)).toBe(30_000);
+  });
+
+  it("says that the database went away, and goes on the next time", async () => {
+    const { id } = await makeCell("cut off");
+    await writeReadings(database.db, [reading(id, { stream: powerStreams.v, ts: 1_800_000_000 })]);
+    const held = await holdReading(database.db, id, 1_700_000_002);
+    const file = await makeFile([
+      "timestamp,Voltage (mV)",
+      ...[1, 2, 3].map((at) => `${1_700_000_000 + at},${at}`),
+    ]);
+    const args = [file, "--cell", String(id), "--logger", "1"];
+    const child = start(args);
+    const finished = finish(child);
+    await held.cutWhoWaits();
+    await held.release();
+    expect(await finished).toEqual({
+      code: 1,
+      signal: null,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^ents-backend: the database went away; .* goes on from there\n$/,
+      ),
+    });
+    expect((await run(args)).stdout).toMatch(/3 new, 0 repeated/);
   });
 
   it("has an example in its help", async () => {

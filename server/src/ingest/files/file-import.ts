@@ -53,8 +53,8 @@ export async function previewImport(db: Db, order: FileImport): Promise<ImportRe
  * are there already change nothing.
  *
  * @param preview the gaps that its preview has found, where there was one
- * @throws KnownError, with nothing stored, when one of the files can't be read, or a cell doesn't take it; when the
- * database goes away; when a cell takes no more
+ * @throws KnownError, with nothing stored, when one of the files can't be read, or a cell doesn't take it; when a cell
+ * takes no more
  */
 export async function runFileImport(
   db: Db,

@@ -1,6 +1,4 @@
 import type { Db } from "../../db/connect.ts";
-import { isDatabaseAway } from "../../db/fault.ts";
-import { defineError } from "../../lib/errors.ts";
 import type { KeepRoom } from "../../lib/disk.ts";
 import { readAhead } from "../../lib/read-ahead.ts";
 import { findStoredValues } from "../../timeseries/stored-values.ts";
@@ -26,12 +24,6 @@ export interface Passed extends Written {
   readonly bytes: number;
   readonly finished: boolean;
 }
-
-const databaseAway = defineError(
-  "unavailable",
-  "database_away",
-  "the database went away; {rows} rows were done by then, and doing it again goes on from there",
-);
 
 type Batch = Pick<Part, "readings" | "rows" | "bytes">;
 
@@ -73,7 +65,6 @@ export async function passReadings(
     }
     passed.finished = true;
   } catch (error) {
-    if (isDatabaseAway(error)) throw databaseAway({ rows: passed.rows });
     if (!order.signal.aborted || error !== order.signal.reason) throw error;
   }
   return passed;

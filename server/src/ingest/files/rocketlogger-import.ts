@@ -1,5 +1,4 @@
 import type { Db } from "../../db/connect.ts";
-import { isDatabaseAway } from "../../db/fault.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { KeepRoom } from "../../lib/disk.ts";
 import { defineError } from "../../lib/errors.ts";
@@ -63,19 +62,13 @@ const unitUnknown = defineError(
   "vwc_unit_unknown",
   "what comes through a pipe can be read only once, so it must be told what its VWC is in: fraction or percent",
 );
-const databaseAway = defineError(
-  "unavailable",
-  "database_away",
-  "the database went away; the file is stored up to line {lines}, and importing it again goes on from there",
-);
 
 /**
  * Imports a RocketLogger/TEROS file, batch by batch, each of them whole or not at all: stopped at any point, it
  * goes on when it is run again, because readings that are there already change nothing. The unit of VWC is
  * decided first, for the file as a whole.
  *
- * @throws KnownError when it isn't such a file, its VWC's unit can't be decided, the cell is gone, or the database
- * goes away
+ * @throws KnownError when it isn't such a file, its VWC's unit can't be decided, or the cell is gone
  */
 export async function importRocketLogger(
   { db, clock }: ImportDeps,
@@ -90,7 +83,7 @@ export async function importRocketLogger(
       order.signal.throwIfAborted();
       const readings = readingsOf(part, order, tally.vwc, clock());
       await order.keepRoom(reading_bytes * readings.length);
-      add(tally, part, await write(writer, readings, tally.lines));
+      add(tally, part, await writer.write(readings));
       for (const row of part.badRows) order.onBadRow(row);
       order.onProgress({ phase: "importing", rows: tally.rows, bytes: part.bytes });
     }
@@ -120,18 +113,6 @@ async function decide(order: ImportOrder): Promise<VwcDecision | undefined> {
     rows += part.rows.length + part.badRows.length;
     order.onProgress({ phase: "checking", rows, bytes: part.bytes });
   });
-}
-
-async function write(
-  writer: SteadyWriter,
-  readings: readonly NewReading[],
-  lines: number,
-): Promise<Written> {
-  try {
-    return await writer.write(readings);
-  } catch (error) {
-    throw isDatabaseAway(error) ? databaseAway({ lines }) : error;
-  }
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -1,7 +1,6 @@
 import type { Db } from "../../db/connect.ts";
-import { isDatabaseAway } from "../../db/fault.ts";
 import type { KeepRoom } from "../../lib/disk.ts";
-import { defineError, KnownError } from "../../lib/errors.ts";
+import { defineError } from "../../lib/errors.ts";
 import { keyOf, readHere, runAlone, type Here } from "../../store/legacy/here.ts";
 import type { OldDatabase } from "../../store/legacy/old-database.ts";
 import { readOldDirectory, type OldDirectory } from "../../store/legacy/old-directory.ts";
@@ -66,11 +65,6 @@ const alreadyRunning = defineError(
   "already_moving_in",
   "another `ents-backend import legacy` is under way into this database",
 );
-const databaseAway = defineError(
-  "unavailable",
-  "database_away",
-  "the database went away; what came over is kept, and running the same command again goes on from there",
-);
 const otherRule = defineError(
   "conflict",
   "other_vwc_rule",
@@ -90,11 +84,7 @@ const otherZone = defineError(
  * @throws KnownError when something is in the way; then nothing has come over
  */
 export async function moveIn(deps: MoveInDeps, order: MoveInOrder): Promise<MoveInReport> {
-  const report = await runAlone(deps.db, async () => await run(deps, order)).catch(
-    (error: unknown) => {
-      throw !(error instanceof KnownError) && isDatabaseAway(error) ? databaseAway() : error;
-    },
-  );
+  const report = await runAlone(deps.db, async () => await run(deps, order));
   if (!report) throw alreadyRunning();
   return report;
 }
