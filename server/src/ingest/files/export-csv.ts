@@ -73,7 +73,8 @@ function findReader(header: readonly string[]): RowReader | "means" | undefined 
 function readPart({ rows, badRows }: TablePart, order: ReadOrder, readRow: RowReader): Gathered {
   const gathered = new Gathered();
   for (const { line, reason } of badRows) gathered.add(line, { reason });
-  for (const { line, fields } of rows) gathered.add(line, readRow(fields, order));
+  for (const { line, fields, ended } of rows)
+    gathered.add(line, ended ? readRow(fields, order) : breaksOff(fields));
   return gathered;
 }
 
@@ -140,6 +141,11 @@ function dataTypeOf({ value }: { readonly value: number | null }): NewReading["d
 
 function wrongWidth(count: number): Fault {
   return { reason: `${count} fields, which is not what the header has` };
+}
+
+/** Every row that was exported has its line's end: without it the last number may have lost digits. */
+function breaksOff(fields: readonly string[]): Fault {
+  return { reason: `${quote(fields.join(","))} breaks off` };
 }
 
 const instant = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?Z$/;

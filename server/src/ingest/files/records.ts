@@ -6,6 +6,8 @@ import { longestLine, type BadRow } from "./row.ts";
 export interface TableRow {
   readonly line: number;
   readonly fields: readonly string[];
+  /** Whether its line's end has been seen: a file that was torn off ends within a row. */
+  readonly ended: boolean;
 }
 
 /** Some rows of a table, in order. */
@@ -77,11 +79,11 @@ function isOpen(text: string): boolean {
 }
 
 function readRow(lines: readonly Line[], delimiter: string): TableRow | BadRow {
-  const line = lines.at(-1)!.number;
+  const { number: line, ended } = lines.at(-1)!;
   if (lines.some(({ text }) => text.length >= longestLine))
     return { line, reason: `longer than ${longestLine} characters` };
   const fields = splitFields(lines.map(({ text }) => text).join("\n"), delimiter);
-  return fields ? { line, fields } : { line, reason: "a quotation mark where none can be" };
+  return fields ? { line, fields, ended } : { line, reason: "a quotation mark where none can be" };
 }
 
 function unclosed({ number }: Line): BadRow {
