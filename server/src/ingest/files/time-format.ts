@@ -16,7 +16,7 @@ const named: Readonly<Record<string, (zone: Zone) => TimeFormat>> = {
   iso: (zone) => (text) => parseIso(text, zone),
   unix: () => (text) => parseNumber(text, 1),
   "unix-ms": () => (text) => parseNumber(text, 1000),
-  rfc1123: () => (text) => (/^[A-Z][a-z]{2},/.test(text) ? parseTime(text) : undefined),
+  rfc1123: () => parseRfc1123,
   excel: (zone) => (text) => parseExcel(text, zone),
 };
 
@@ -29,7 +29,8 @@ const named: Readonly<Record<string, (zone: Zone) => TimeFormat>> = {
  */
 export function compileTimeFormat(format: string | undefined, zone = "UTC"): TimeFormat {
   const inZone = findZone(zone);
-  if (format === undefined) return (text) => parseIso(text, inZone) ?? parseTime(text);
+  if (format === undefined)
+    return (text) => parseIso(text, inZone) ?? parseNumber(text, 1) ?? parseRfc1123(text);
   const make = Object.hasOwn(named, format) ? named[format] : undefined;
   return make ? make(inZone) : compilePattern(format, inZone);
 }
@@ -48,6 +49,10 @@ function parseIso(text: string, zone: Zone): number | undefined {
 
 function parseNumber(text: string, perSecond: number): number | undefined {
   return /^\d{1,16}(?:\.\d{1,9})?$/.test(text) ? inRange(Number(text) / perSecond) : undefined;
+}
+
+function parseRfc1123(text: string): number | undefined {
+  return /^[A-Z][a-z]{2},/.test(text) ? parseTime(text) : undefined;
 }
 
 /** Days since the end of 1899, as spreadsheets count them: 25569 is 1970-01-01. */

@@ -41,13 +41,16 @@ describe("a time format", () => {
     expect(compileTimeFormat(format)(text)).toBeUndefined();
   });
 
-  it("takes the first of two hours where a clock is put back, and none where it is put forward", () => {
-    const parse = compileTimeFormat("iso", "Europe/Berlin");
-    expect(parse("2023-10-29 01:30")).toBe(at("2023-10-28T23:30:00Z"));
-    expect(parse("2023-10-29 02:30")).toBe(at("2023-10-29T00:30:00Z"));
-    expect(parse("2023-10-29 03:30")).toBe(at("2023-10-29T02:30:00Z"));
-    expect(parse("2023-03-26 02:30")).toBeUndefined();
-  });
+  it.each(["iso", undefined])(
+    "takes the first of two hours where a clock is put back, and none where it is put forward: %s",
+    (format) => {
+      const parse = compileTimeFormat(format, "Europe/Berlin");
+      expect(parse("2023-10-29 01:30")).toBe(at("2023-10-28T23:30:00Z"));
+      expect(parse("2023-10-29 02:30")).toBe(at("2023-10-29T00:30:00Z"));
+      expect(parse("2023-10-29 03:30")).toBe(at("2023-10-29T02:30:00Z"));
+      expect(parse("2023-03-26 02:30")).toBeUndefined();
+    },
+  );
 
   it.each(["%H:%M", "%d.%m", "%d.%m.%Y %d", "%a%a %d.%m.%Y", "%Q.%d.%m.%Y", "tuesday"])(
     "can't be %s",
@@ -78,6 +81,7 @@ describe("a time format", () => {
     "reads the clocks of %s as the zone's clocks show, but for the second of two hours",
     (zone) => {
       const parse = compileTimeFormat("iso", zone);
+      const parseAny = compileTimeFormat(undefined, zone);
       const format = new Intl.DateTimeFormat("sv-SE", {
         timeZone: zone,
         dateStyle: "short",
@@ -89,6 +93,13 @@ describe("a time format", () => {
           const found = parse(shown)!;
           expect(format.format(found * 1000)).toBe(shown);
           expect(instant - found).toBeOneOf([0, 1800, 3600]);
+        }),
+      );
+      // What a clock may show, and what it leaves out.
+      fc.assert(
+        fc.property(instants, (local) => {
+          const text = new Date(local * 1000).toISOString().slice(0, 19);
+          expect(parseAny(text)).toBe(parse(text));
         }),
       );
     },
