@@ -81,13 +81,13 @@ export async function attach(
   throw await failure(site, reason);
 }
 
-interface NotYet {
+interface Unattached {
   readonly reason: string;
   readonly starting?: boolean;
   readonly refused?: boolean;
 }
 
-async function tryOnce(attempt: Attempt): Promise<Attached | NotYet> {
+async function tryOnce(attempt: Attempt): Promise<Attached | Unattached> {
   const lock = await postmaster.readLockFile(attempt.layout.cluster);
   if (!lock || !(await postmaster.isServerOf(lock.pid, attempt.layout.cluster))) {
     if (attempt.joins) return { reason: "no server runs, and others start it" };
@@ -101,7 +101,7 @@ async function tryOnce(attempt: Attempt): Promise<Attached | NotYet> {
 async function startAndConnect(
   attempt: Attempt,
   notServer: number | undefined,
-): Promise<Attached | NotYet> {
+): Promise<Attached | Unattached> {
   const { layout, log } = attempt;
   const port = attempt.port ?? (await choosePort(layout.portFile));
   const server = await postmaster.startServer({ ...attempt, port, notServer });
@@ -145,7 +145,10 @@ async function untilConnected(lock: postmaster.LockFile, attempt: Attempt): Prom
   }
 }
 
-async function connect(attempt: Attempt, lock: postmaster.LockFile): Promise<Attached | NotYet> {
+async function connect(
+  attempt: Attempt,
+  lock: postmaster.LockFile,
+): Promise<Attached | Unattached> {
   const { layout, password } = attempt;
   if (attempt.port !== undefined && lock.port !== attempt.port) {
     return { reason: `a server listens on port ${lock.port} instead of ${attempt.port}` };

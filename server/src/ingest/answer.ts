@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ResponseSchema } from "./codecs/proto/measurement_pb.js";
 import { RepeatedSensorResponsesSchema } from "./codecs/proto/sensor_pb.js";
-import { SensorError, type Verdict } from "./refusal.ts";
+import { SensorError, type SensorVerdict } from "./refusal.ts";
 
 /** Bytes that a node has room for: it copies an answer into a buffer of this size without checking. */
 const largestNodeAnswer = 222;
@@ -15,13 +15,13 @@ export function encodeResponse(success: boolean): Uint8Array {
  * A version-2 `RepeatedSensorResponses`. Where the whole list would be more than a node has room for: the first
  * error alone, or nothing.
  */
-export function encodeVerdicts(verdicts: readonly Verdict[]): Uint8Array {
+export function encodeVerdicts(verdicts: readonly SensorVerdict[]): Uint8Array {
   const all = encode(verdicts);
   if (all.length <= largestNodeAnswer) return all;
   return encode(verdicts.filter(({ error }) => error !== SensorError.ok).slice(0, 1));
 }
 
-function encode(verdicts: readonly Verdict[]): Uint8Array {
+function encode(verdicts: readonly SensorVerdict[]): Uint8Array {
   const responses = verdicts.map(({ idx, error }) => ({ idx, error }));
   return toBinary(
     RepeatedSensorResponsesSchema,

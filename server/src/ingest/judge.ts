@@ -32,7 +32,9 @@ interface Candidate extends Arrival {
   readonly whose?: string | null;
 }
 
-export type Verdict = { readonly readings: readonly NewReading[] } | { readonly refusal: Refusal };
+export type Judgement =
+  | { readonly readings: readonly NewReading[] }
+  | { readonly refusal: Refusal };
 
 /**
  * Finds each upload's measurements their place: the cell must exist and take them from their sender. A logger need
@@ -40,12 +42,12 @@ export type Verdict = { readonly readings: readonly NewReading[] } | { readonly 
  * or not at all. Asks the database once for the cells of all uploads, their loggers and their senders' roles, and makes what
  * is missing one by one.
  *
- * @returns a verdict on each, in order
+ * @returns a judgement of each, in order
  */
 export async function judge(
   deps: CreatorDeps,
   candidates: readonly Candidate[],
-): Promise<Verdict[]> {
+): Promise<Judgement[]> {
   const known = candidates.filter(({ sender }) => sender.kind !== "unknown");
   const cells = await findOrCreateCells(deps, known, cellsOf);
   const roles = await findRoles(

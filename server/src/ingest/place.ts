@@ -3,7 +3,7 @@ import type { Settled } from "../lib/batcher.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
 import { StaleDirectory } from "../timeseries/store-readings.ts";
 import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
-import { judge, type Verdict } from "./judge.ts";
+import { judge, type Judgement } from "./judge.ts";
 import { Memory } from "./lookup.ts";
 import type { Metrics } from "./metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
@@ -106,14 +106,14 @@ export class Placer {
     const version = await memory.version();
     const senders = await identifyAll(this.#deps, arrived);
     const judged = await this.#judge(arrived, senders, memory);
-    const verdicts = await refuseOverfull(writer, judged);
-    const written = await writer.write(verdicts.map(readingsOf), version);
+    const judgements = await refuseOverfull(writer, judged);
+    const written = await writer.write(judgements.map(readingsOf), version);
     this.#count(written);
     // After the write, and by itself should it fail: what is tried anew for a write may be judged otherwise then, and is
     // either stored or in quarantine.
-    const refused = await this.#keepRefused(arrived, senders, verdicts, version, tries);
-    return verdicts.map((verdict, at) =>
-      "refusal" in verdict ? refused.shift()! : { ok: true, result: written[at]! },
+    const refused = await this.#keepRefused(arrived, senders, judgements, version, tries);
+    return judgements.map((judgement, at) =>
+      "refusal" in judgement ? refused.shift()! : { ok: true, result: written[at]! },
     );
   }
 
@@ -130,15 +130,15 @@ export class Placer {
     arrived: readonly Arrived[],
     senders: readonly Sender[],
     memory: Memory,
-  ): Promise<Verdict[]> {
+  ): Promise<Judgement[]> {
     const candidates = arrived.flatMap(({ content, uplink: { receivedAt } }, at) =>
       "measurements" in content
         ? [{ measurements: content.measurements, receivedAt, sender: senders[at]! }]
         : [],
     );
-    const verdicts = (await judge({ ...this.#deps, lookup: memory }, candidates)).values();
+    const judgements = (await judge({ ...this.#deps, lookup: memory }, candidates)).values();
     return arrived.map(({ content }, at) => {
-      if ("measurements" in content) return verdicts.next().value!;
+      if ("measurements" in content) return judgements.next().value!;
       return senders[at]!.kind === "unknown" ? { refusal: unknownUploadKey() } : content;
     });
   }
@@ -147,13 +147,15 @@ export class Placer {
   async #keepRefused(
     arrived: readonly Arrived[],
     senders: readonly Sender[],
-    verdicts: readonly Verdict[],
+    judgements: readonly Judgement[],
     version: number,
     tries: number,
   ): Promise<Settled<Written>[]> {
     const refused = arrived.flatMap((one, at) => {
-      const verdict = verdicts[at]!;
-      return "refusal" in verdict ? [{ ...one, sender: senders[at]!, error: verdict.refusal }] : [];
+      const judgement = judgements[at]!;
+      return "refusal" in judgement
+        ? [{ ...one, sender: senders[at]!, error: judgement.refusal }]
+        : [];
     });
     if (refused.length === 0) return [];
     try {
@@ -196,6 +198,6 @@ function showsNothing(credentials: Credentials): boolean {
   return credentials.kind === "open" && !credentials.key && !credentials.session;
 }
 
-function readingsOf(verdict: Verdict): readonly NewReading[] {
-  return "readings" in verdict ? verdict.readings : [];
+function readingsOf(judgement: Judgement): readonly NewReading[] {
+  return "readings" in judgement ? judgement.readings : [];
 }

@@ -13,7 +13,7 @@ export const SensorError = {
 export type SensorError = (typeof SensorError)[keyof typeof SensorError];
 
 /** What became of one measurement of a message; `idx` is the node's own number for it. */
-export interface Verdict {
+export interface SensorVerdict {
   readonly idx: number;
   readonly error: SensorError;
 }
@@ -22,7 +22,7 @@ export interface Verdict {
 export class Refusal extends KnownError {
   readonly sensorError: SensorError;
   /** One for each measurement of the message, in order, as far as it could be read. */
-  verdicts: readonly Verdict[];
+  verdicts: readonly SensorVerdict[];
 
   constructor(
     kind: ErrorKind,

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { redactPath } from "../auth/keys.ts";
 import { isDatabaseAway, isReferenceGone } from "../db/fault.ts";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
-import { Refusal, SensorError, type Verdict } from "../ingest/refusal.ts";
+import { Refusal, SensorError, type SensorVerdict } from "../ingest/refusal.ts";
 import { defineError, KnownError, type ErrorKind } from "../lib/errors.ts";
 import { describeSchemaError } from "../lib/schema-error.ts";
 import { isVersion2 } from "./door.ts";
@@ -103,7 +103,7 @@ export function isForNode(request: FastifyRequest): boolean {
 /** A failure in the message format that the node speaks which asked. */
 export function encodeFailure(
   request: FastifyRequest,
-  verdicts: readonly Verdict[] = [{ idx: 0, error: SensorError.general }],
+  verdicts: readonly SensorVerdict[] = [{ idx: 0, error: SensorError.general }],
 ): Uint8Array {
   return isVersion2(request) ? encodeVerdicts(verdicts) : encodeResponse(false);
 }
