@@ -27,6 +27,11 @@ const noColumn = defineError(
   "no_such_column",
   "{file} has no column {column}; it has {found}",
 );
+const sameColumns = defineError(
+  "invalid",
+  "ambiguous_column",
+  "{file} has more than one column {column}: the mapping can give columns by their numbers, from 1",
+);
 
 /** Any table of measurements, as a mapping explains it. */
 export const mappedCsv: FileFormat = {
@@ -67,6 +72,8 @@ interface Columns {
   readonly cell: number | undefined;
   readonly logger: number | undefined;
   readonly ignored: readonly string[];
+  /** How many there are, where there is a header. */
+  readonly count: number;
 }
 
 interface ValueColumn {
@@ -120,6 +127,9 @@ class RowReader {
 
   #readRow(fields: readonly string[]): NewReading[] | Fault {
     const columns = this.#columns!;
+    // As of numbers with commas in a table with commas: what stands behind one is shifted.
+    if (fields.slice(columns.count).some((field) => field.trim() !== ""))
+      return { reason: `${fields.length} fields, and the header has ${columns.count}` };
     const time = columns.time.map((at) => fields[at]?.trim() ?? "").join(" ");
     const ts = this.#parseTime(time);
     if (ts === undefined) return { reason: `${quote(time)} is not a time as the mapping says` };
@@ -205,12 +215,14 @@ function findColumns(
     found.cell,
     found.logger,
   ]);
-  return { ...found, ignored: names.filter((name, at) => name !== "" && !used.has(at)) };
+  const ignored = names.filter((name, at) => name !== "" && !used.has(at));
+  return { ...found, ignored, count: header?.length ?? Infinity };
 }
 
 function findColumn(file: string, column: Column, names: readonly string[]): number {
   if (typeof column === "number") return column - 1;
   const at = names.indexOf(column.trim());
+  if (names.includes(column.trim(), at + 1)) throw sameColumns({ file, column: quote(column) });
   if (at < 0) throw noColumn({ file, column: quote(column), found: quote(names.join(", ")) });
   return at;
 }

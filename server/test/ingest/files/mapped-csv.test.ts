@@ -102,6 +102,7 @@ describe("a table with a mapping", () => {
   it.each([
     ["no number", "2023-07-01,warm", 'T: "warm" is not a number'],
     ["a decimal comma that nobody spoke of", '2023-07-01,"1,5"', 'T: "1,5" is not a number'],
+    ["numbers with commas between commas", "2023-07-01,21,5", "3 fields, and the header has 2"],
     ["no time", "yesterday,1", '"yesterday" is not a time as the mapping says'],
   ])("tells of %s with its line", async (_, row, reason) => {
     const { badRows, readings } = await readTable(`Date,T\n${row}\n2023-07-02,1\n`, simple);
@@ -112,6 +113,23 @@ describe("a table with a mapping", () => {
     await expect(readTable("Date,Temp\n2023-07-01,1\n", simple)).rejects.toThrow(
       'table.csv has no column "T"; it has "Date, Temp"',
     );
+  });
+
+  it("may have empty fields behind its columns, and rows that end early", async () => {
+    const { readings, badRows } = await readTable(
+      "Date,T,U\n2023-07-01,1,2, ,\n2023-07-02,3\n",
+      simple,
+    );
+    expect([readings.map(([, , value]) => value), badRows]).toEqual([[1, 3], []]);
+  });
+
+  it("has one column of each name that is mapped; others go by their numbers", async () => {
+    const text = "Date,T,Note,T,Note\n2023-07-01,1,x,2,y\n";
+    await expect(readTable(text, simple)).rejects.toThrow(
+      'table.csv has more than one column "T": the mapping can give columns by their numbers',
+    );
+    const second = { time, values: [{ column: 4, sensor: "BME280_TEMP" }] };
+    expect((await readTable(text, second)).readings).toEqual([[july, "BME280_TEMP", 2]]);
   });
 
   it("needs a cell", async () => {
