@@ -1,7 +1,9 @@
 import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
 import { fromRandomAccessReaderPromise, RandomAccessReader, type Entry, type ZipFile } from "yauzl";
 import { defineError, KnownError } from "../../lib/errors.ts";
 import { printable } from "./quote.ts";
+import { tap } from "./row.ts";
 import { fromStream, type StoredFile } from "./source.ts";
 
 const mostEntries = 2000;
@@ -84,7 +86,10 @@ function toStoredFile(zip: ZipFile, entry: Entry, file: StoredFile): StoredFile 
     if (!entry.canDecodeFileData()) throw unknownCompression({ file: name });
     try {
       const stream = await zip.openReadStreamPromise(entry);
-      yield* fromStream(() => stream).read(signal);
+      let checksum = 0;
+      const chunks = fromStream(() => stream).read(signal);
+      yield* tap(chunks, (chunk) => (checksum = crc32(chunk, checksum)));
+      if (checksum !== entry.crc32) throw new Error("its checksum is another one");
     } catch (error) {
       signal.throwIfAborted();
       throw toKnown(error, name);

@@ -1,6 +1,8 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { planImport } from "../../../src/ingest/files/plan.ts";
 import type { StoredFile } from "../../../src/ingest/files/source.ts";
+import { KnownError } from "../../../src/lib/errors.ts";
 import { fileOf, zipOf } from "../../support/files.ts";
 
 const card = "unix_time (s),cell_id,logger_id,BME280_TEMP\n1,1,1,1\n";
@@ -35,10 +37,7 @@ describe("a zip file", () => {
       { name: "card.zip/more.zip", reason: expect.stringMatching(/zip file in a zip file/) },
       { name: "card.zip/empty.csv", reason: "it is empty" },
     ]);
-    const pieces: Buffer[] = [];
-    for await (const piece of files[0]!.file.read(new AbortController().signal))
-      pieces.push(Buffer.from(piece));
-    expect(Buffer.concat(pieces).toString()).toBe(card);
+    expect(await textOf(files[0]!.file)).toBe(card);
   });
 
   it("is refused where it would unpack to far more than measurements do", async () => {
@@ -57,11 +56,35 @@ describe("a zip file", () => {
       return { files: [] };
     });
     for (const { file } of files)
-      await expect(
-        (async () => {
-          for await (const _ of file.read(new AbortController().signal));
-        })(),
-      ).rejects.toMatchObject({ code: "broken_zip" });
+      await expect(textOf(file)).rejects.toMatchObject({ code: "broken_zip" });
+  });
+
+  it("holds what was put into it, or is refused: a bit that is another one changes no reading", async () => {
+    const rows = Array.from({ length: 50 }, (_, at) => `${at},1,1,${at ** 3}\n`);
+    const text = card + rows.join("");
+    const whole = await zipOf("card.zip", { "card.csv": text });
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: 8 * whole.size - 1 }), async (bit) => {
+        const bytes = Buffer.from(await whole.slice(0, whole.size));
+        bytes[bit >> 3]! ^= 1 << (bit & 7);
+        const read = readPlanned(fileOf("card.zip", bytes)).catch((error: unknown) => {
+          expect(error).toBeInstanceOf(KnownError);
+          return text;
+        });
+        expect(await read).toBe(text);
+      }),
+    );
+  });
+
+  it("is refused where a file in it has another checksum", async () => {
+    const zip = await zipOf("card.zip", { "card.csv": card });
+    const bytes = Buffer.from(await zip.slice(0, zip.size));
+    // Source: APPNOTE.TXT, 4.3.12.
+    bytes.writeUInt32LE(1, bytes.indexOf("PK\u0001\u0002") + 16);
+    await expect(readPlanned(fileOf("card.zip", bytes))).rejects.toMatchObject({
+      code: "broken_zip",
+      message: "card.zip/card.csv is a broken zip file: its checksum is another one",
+    });
   });
 
   it("is refused where it holds too many files", async () => {
@@ -114,3 +137,15 @@ describe("a file", () => {
     await expect(plan(fileOf("nothing.csv", content))).rejects.toThrow(message);
   });
 });
+
+/** What a file with one file in it is read as. */
+async function readPlanned(file: StoredFile): Promise<string> {
+  const { files } = await plan(file);
+  return await textOf(files[0]!.file);
+}
+
+async function textOf(file: StoredFile): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of file.read(new AbortController().signal)) pieces.push(piece);
+  return Buffer.concat(pieces).toString();
+}
