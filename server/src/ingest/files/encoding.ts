@@ -12,7 +12,7 @@ export async function readHead(file: StoredFile): Promise<Head> {
   const encoding = detectEncoding(bytes);
   const firstLine = firstLineOf(new TextDecoder(encoding).decode(bytes));
   // Text has no zero bytes, once it is known that its characters have two; but a card that lost its power may, further on.
-  return { bytes, firstLine: firstLine.includes("\0") ? "" : firstLine };
+  return { bytes, firstLine: firstLine.includes("\0") ? "" : firstLine, encoding };
 }
 
 /** UTF-16 says so at its beginning; what isn't UTF-8 is taken for what Windows writes in western Europe. */
@@ -23,7 +23,9 @@ export function detectEncoding(bytes: Uint8Array): Encoding {
     new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
     return "utf-8";
   } catch {
-    return "windows-1252";
+    // Damage is no other encoding: by chance no bytes make a character of several.
+    const hasCharacters = /[\u0080-\uFFFC]/.test(new TextDecoder().decode(bytes));
+    return hasCharacters ? "utf-8" : "windows-1252";
   }
 }
 
@@ -32,9 +34,13 @@ export async function* toUtf8(
   chunks: AsyncIterable<Uint8Array>,
   encoding: Encoding,
 ): AsyncGenerator<Uint8Array> {
+  if (encoding === "utf-8") {
+    yield* chunks;
+    return;
+  }
   const decoder = new TextDecoder(encoding);
-  for await (const chunk of chunks)
-    yield encoding === "utf-8" ? chunk : Buffer.from(decoder.decode(chunk, { stream: true }));
+  for await (const chunk of chunks) yield Buffer.from(decoder.decode(chunk, { stream: true }));
+  yield Buffer.from(decoder.decode());
 }
 
 function firstLineOf(text: string): string {

@@ -34,6 +34,7 @@ export const exportCsv: FileFormat = {
   title: "CSV export",
   vwc: "percent",
   printError: 0,
+  reads: "text",
   recognises: ({ firstLine }) => findReader(splitFields(firstLine) ?? []) !== undefined,
   read: readExport,
 };

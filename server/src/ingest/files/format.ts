@@ -2,6 +2,7 @@ import type { ImportFormat, Mapping } from "@ents-backend/schemas/import";
 import { defineError } from "../../lib/errors.ts";
 import type { VwcUnit } from "../../store/loggers.ts";
 import type { NewReading } from "../../timeseries/write.ts";
+import type { Encoding } from "./encoding.ts";
 import type { BadRow } from "./row.ts";
 import type { StoredFile } from "./source.ts";
 
@@ -16,6 +17,8 @@ export interface FileFormat {
   readonly vwc: "percent" | "as its values show" | "as its device sends";
   /** The error of a value that was printed with few digits: what is stored within it is the same value. */
   readonly printError: number;
+  /** Whether it is given a file's text in UTF-8, whatever that was written in, or its bytes as they are. */
+  readonly reads: "text" | "bytes";
   /** Whether a file that begins so is one. */
   recognises(head: Head): boolean;
   /**
@@ -31,6 +34,7 @@ export interface Head {
   readonly bytes: Uint8Array;
   /** Its first line that isn't empty; empty where the bytes are no text. */
   readonly firstLine: string;
+  readonly encoding: Encoding;
 }
 
 /** What a file is read for. */

@@ -39,6 +39,7 @@ export const mappedCsv: FileFormat = {
   title: "table with a mapping",
   vwc: "as its values show",
   printError: 0,
+  reads: "bytes",
   recognises: () => false,
   read: readMapped,
 };

@@ -46,6 +46,7 @@ export const parquet: FileFormat = {
   title: "Parquet export",
   vwc: "percent",
   printError: 0,
+  reads: "bytes",
   recognises: ({ bytes }) => Buffer.from(bytes.subarray(0, 4)).toString("latin1") === "PAR1",
   read: readParquet,
 };

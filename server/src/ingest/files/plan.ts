@@ -1,6 +1,6 @@
 import type { ImportFormat, Mapping } from "@ents-backend/schemas/import";
 import { defineError } from "../../lib/errors.ts";
-import { readHead } from "./encoding.ts";
+import { readHead, toUtf8 } from "./encoding.ts";
 import type { FileFormat, Head } from "./format.ts";
 import { getFormat, recognise } from "./formats.ts";
 import { quote } from "./quote.ts";
@@ -53,7 +53,7 @@ export async function planImport(
   for (const file of given) {
     const head = await getHead(file);
     if (!isZip(head.bytes)) {
-      files.push({ file, format: understand(file, head, understanding) });
+      files.push(toPlanned(file, head, understand(file, head, understanding)));
       continue;
     }
     for (const entry of await openZip(file, signal)) {
@@ -78,10 +78,15 @@ async function planEntry(
   if (isParquet(head)) return { reason: "it is a Parquet file in a zip file: unpack it" };
   const format = recognise(head);
   if (format)
-    return { file, format: understanding.format ? getFormat(understanding.format) : format };
+    return toPlanned(file, head, understanding.format ? getFormat(understanding.format) : format);
   const isTable = /[,;\t]/.test(head.firstLine);
-  if (understanding.mapping && isTable) return { file, format: getFormat("mapped") };
+  if (understanding.mapping && isTable) return toPlanned(file, head, getFormat("mapped"));
   return { reason: `it is no file of measurements that is known here${describeStart(head)}` };
+}
+
+function toPlanned(file: StoredFile, { encoding }: Head, format: FileFormat): PlannedFile {
+  if (format.reads === "bytes") return { file, format };
+  return { file: { ...file, read: (signal) => toUtf8(file.read(signal), encoding) }, format };
 }
 
 async function getHead(file: StoredFile): Promise<Head> {

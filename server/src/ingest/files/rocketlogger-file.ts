@@ -11,6 +11,7 @@ export const rocketLogger: FileFormat = {
   title: "RocketLogger and TEROS-12",
   vwc: "as its values show",
   printError: 0,
+  reads: "text",
   recognises: ({ firstLine }) => isHeader(splitFields(firstLine) ?? []),
   read: readRocketLogger,
 };

@@ -43,6 +43,7 @@ export const sdCard: FileFormat = {
   title: "SD card of a node",
   vwc: "as its device sends",
   printError: 0.5e-9,
+  reads: "text",
   // Another sensor type is for a mapping, and keeps the other files of a card from nothing.
   recognises: ({ firstLine }) =>
     findSensorType(header.exec(firstLine.trim())?.[1] ?? "") !== undefined,
