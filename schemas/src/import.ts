@@ -203,7 +203,10 @@ export const Import = Type.Object(
     id: TaskId,
     preview: Task,
     run: nullable(Task),
-    report: nullable(ImportReport),
+    report: Type.Union([ImportReport, Type.Null()], {
+      description:
+        "the preview's until the run is done; then the run's, null where it failed or was stopped",
+    }),
   },
   { title: "Import" },
 );

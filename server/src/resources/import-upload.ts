@@ -170,7 +170,8 @@ function readField(name: string, value: unknown): unknown {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // A byte order mark is white space, but not to JSON.
+    return JSON.parse(text.trim());
   } catch {
     throw badField({ problem: "mapping is no JSON" });
   }

@@ -120,7 +120,7 @@ export const imports: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app
       const order = { kind: "import", params: { preview: id } };
       const run = await orderTask(deps, caller, order, async (transaction) => {
         const earlier = await findRunOf(transaction, id);
-        return earlier && !["FAILURE", "REVOKED"].includes(earlier.state) ? earlier : undefined;
+        return earlier && !endedInVain(earlier) ? earlier : undefined;
       });
       return reply.code(202).header("Location", `/api/imports/${id}`).send(describe(preview, run));
     },
@@ -164,8 +164,13 @@ async function forget({ db }: TaskDeps, { id }: Task): Promise<void> {
   await deleteTask(db, id);
 }
 
+function endedInVain({ state }: Pick<Task, "state">): boolean {
+  return state === "FAILURE" || state === "REVOKED";
+}
+
 function describe(preview: Task, run: Task | undefined): Import {
-  const result = run?.result ?? preview.result;
+  // Until a run has its own report, the preview's says what it will do; it says nothing of what one has done that broke off.
+  const result = run && endedInVain(run) ? null : (run?.result ?? preview.result);
   return {
     id: preview.id,
     preview: toAnswer(preview),

@@ -166,6 +166,22 @@ describe("/api/imports", () => {
     expect(await storedValues(cellId)).toEqual([...values, 5]);
   });
 
+  it("has no report of a run that was stopped, and one again of the next", async () => {
+    const ada = await newUser(api);
+    const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1]) };
+    const { id } = (await send(ada, files)).json<Import>();
+    await until(ada, id, "preview", "SUCCESS");
+    const lock = await api.db.startTransaction().execute();
+    await sql`lock table reading in access exclusive mode`.execute(lock);
+    const { run, report } = (await call(ada, "POST", `/api/imports/${id}/run`)).json<Import>();
+    expect(report).toMatchObject({ readings: { new: 1 } });
+    expect((await call(ada, "DELETE", `/api/tasks/${run!.id}`)).statusCode).toBe(200);
+    expect(await until(ada, id, "run", "REVOKED")).toMatchObject({ report: null });
+    await lock.rollback().execute();
+    expect((await call(ada, "POST", `/api/imports/${id}/run`)).statusCode).toBe(202);
+    expect(await until(ada, id, "run", "SUCCESS")).toMatchObject({ report: { finished: true } });
+  });
+
   it("runs once, also when it is told to twice at the same moment", async () => {
     const ada = await newUser(api);
     const files = { "a.csv": sdCard("BME280_TEMP", await makeCell(ada), [1, 2, 3]) };
@@ -199,7 +215,7 @@ describe("/api/imports", () => {
     });
   });
 
-  it("takes a mapping that is sent as a file, and none that is endless", async () => {
+  it("takes a mapping that is sent as a file, with a byte order mark too, and none that is endless", async () => {
     const ada = await newUser(api);
     const before = await countFiles(api.db);
     const cellId = await makeCell(ada);
@@ -210,7 +226,7 @@ describe("/api/imports", () => {
     expect([endless.statusCode, endless.json()]).toMatchObject([400, { code: "invalid_field" }]);
     expect(await countFiles(api.db)).toEqual(before);
     const { id } = (
-      await send(ada, files, fields, {}, withMapping(JSON.stringify(mapping)))
+      await send(ada, files, fields, {}, withMapping(`\uFEFF${JSON.stringify(mapping)}`))
     ).json<Import>();
     expect((await until(ada, id, "preview", "SUCCESS")).report).toMatchObject({
       files: [{ name: "t.csv" }],

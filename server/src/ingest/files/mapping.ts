@@ -32,7 +32,8 @@ export function parseMappingText(text: string): Mapping {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // A byte order mark is white space, but not to JSON.
+    return JSON.parse(text.trim());
   } catch {
     throw badMapping({ problem: "it is no JSON" });
   }

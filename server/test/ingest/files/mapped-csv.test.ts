@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseMapping } from "../../../src/ingest/files/mapping.ts";
+import { parseMapping, parseMappingText } from "../../../src/ingest/files/mapping.ts";
 import { fileOf, readAll } from "../../support/files.ts";
 
 const july = 1_688_169_600;
@@ -137,6 +137,10 @@ describe("a table with a mapping", () => {
     await expect(readAll("mapped", file, { mapping: parseMapping(simple) })).rejects.toThrow(
       /doesn't say which cell was measured/,
     );
+  });
+
+  it("may begin with a byte order mark, as what Notepad saves", () => {
+    expect(parseMappingText(`\uFEFF${JSON.stringify(simple)}`)).toEqual(simple);
   });
 
   it.each([
