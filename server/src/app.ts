@@ -42,6 +42,9 @@ const forgetInterval_ms = 60_000;
 /** How soon is seen what another process has left in the journal. */
 const lookInterval_ms = 5000;
 
+/** How long an example is waited for before uploads are taken. */
+const example_ms = 1000;
+
 /** How long the database is waited for at the end. */
 const closing_ms = 3000;
 
@@ -82,7 +85,7 @@ export async function openApp(
   try {
     const example = offerExample(config, parts.database, logger);
     // Who is told where we listen may upload to it at once.
-    if (parts.database.isReady()) await example;
+    if (parts.database.isReady()) await inTime(example_ms, example);
     // Of a host that isn't told, the framework would look for further addresses.
     await server.listen({ host: "0.0.0.0", ...place.listen });
     const { port } = server.addresses()[0] as AddressInfo;
@@ -186,10 +189,11 @@ function closer(
       // A database that hangs is not waited for: all that was acknowledged is in it, or on disk.
       const owners = [...rounds, quarantine];
       await inTime(
+        closing_ms,
         Promise.all([...owners.map((owner) => owner.stop()), ingest.close(), bell.close()]),
       );
       await journal.close();
-      await inTime(database.close());
+      await inTime(closing_ms, database.close());
     }
   };
 }
@@ -274,8 +278,8 @@ async function offerExample(
   }
 }
 
-async function inTime(act: Promise<unknown>): Promise<void> {
-  await deadline(closing_ms, act).catch((error: unknown) => {
+async function inTime(limit_ms: number, act: Promise<unknown>): Promise<void> {
+  await deadline(limit_ms, act).catch((error: unknown) => {
     if (!(error instanceof Late)) throw error;
   });
 }

@@ -71,8 +71,13 @@ interface AwaitOptions extends ServerOptions {
   readonly processes?: number;
 }
 
-/** How long the embedded server's start is waited for: after a crash it may take minutes, in which uploads come. */
+/**
+ * How long the embedded server's start is waited for, and then the database's newest form: after a crash, or behind
+ * someone's lock, either may take minutes, in which uploads come.
+ */
 const start_ms = 1000;
+/** How long queries are waited for at the end. */
+const closing_ms = 1000;
 const retry_ms = 1000;
 /** How many tries in vain are told once. */
 const quietTries = 30;
@@ -91,7 +96,7 @@ export async function awaitDatabase(options: AwaitOptions): Promise<AwaitedDatab
   const readiness = new Readiness();
   const attempt = async (): Promise<void> => {
     await server.start(closing.signal);
-    await prepare(connections, options);
+    await unlessAborted(closing.signal, prepare(connections, options));
     readiness.settle(true);
   };
   const trying = await tryFirst(server, attempt, options, closing.signal).catch(
@@ -150,10 +155,15 @@ async function tryFirst(
     log.warn({}, `the database takes long to start; ${meanwhile} meanwhile`);
     return { done: started.then(attempt).catch(keepOn) };
   }
+  const trying = attempt();
   try {
-    await attempt();
+    await deadline(start_ms, trying);
     return { done: Promise.resolve() };
   } catch (error) {
+    if (error instanceof Late) {
+      log.warn({}, `the database takes long to be in its newest form; ${meanwhile} meanwhile`);
+      return { done: trying.catch(keepOn) };
+    }
     if (!(error instanceof Error && isUnreachable(error.cause))) throw error;
     return { done: keepOn(error) };
   }
@@ -167,6 +177,19 @@ async function startsInTime(server: DatabaseServer, started: Promise<void>): Pro
   } catch (error) {
     if (!(error instanceof Late)) throw error;
     return (await server.isComing()) ? false : await startsInTime(server, started);
+  }
+}
+
+/** @throws the signal's reason, once it is aborted: what goes on then has nobody who waits for it */
+async function unlessAborted(signal: AbortSignal, act: Promise<unknown>): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  try {
+    await Promise.race([act, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 
@@ -204,7 +227,11 @@ function connectTo(server: DatabaseServer, log: Log, processes = 1): Connections
     writes,
     url: server.url,
     async close() {
-      await Promise.all([db.destroy(), reads.destroy(), writes.destroy()]);
+      const closed = Promise.all([db.destroy(), reads.destroy(), writes.destroy()]);
+      // What waits for a lock ends with the server at the latest, where that is ours.
+      await deadline(closing_ms, closed).catch((error: unknown) => {
+        if (!(error instanceof Late)) throw error;
+      });
       await server.stop();
     },
   };

@@ -1,7 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Product } from "../chaos/product.ts";
+import { readLockFile } from "../../src/db/postmaster.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { untilReady } from "../support/ready.ts";
 
 let product: Product;
@@ -33,6 +36,17 @@ async function readPower() {
 async function freeze(): Promise<void> {
   await product.kill();
   await product.signalDatabase("SIGSTOP");
+}
+
+/** The server is gone, and someone holds a lock in its database that a start needs; answers what lets go of it. */
+async function lock(): Promise<() => Promise<void>> {
+  await product.kill();
+  const client = new Client({ connectionString: await product.databaseUrl() });
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("begin");
+  await client.query("lock table kysely_migration in access exclusive mode");
+  return async () => await client.end();
 }
 
 describe("ents-backend start, whose embedded database takes long to come", () => {
@@ -77,6 +91,39 @@ describe("ents-backend start, whose embedded database takes long to come", () =>
     expect(await upload(2)).toBe(200);
     expect(await product.stop()).toBe(0);
     await product.signalDatabase("SIGCONT");
+    await product.start();
+    await expect
+      .poll(async () => (await readPower()).body, { timeout: 15_000 })
+      .toMatchObject({ timestamp: [ts + 2] });
+  }, 60_000);
+});
+
+describe("ents-backend start, whose database is locked by someone", () => {
+  it("takes uploads meanwhile, says so, and stores them once it isn't", async () => {
+    expect(await upload(0)).toBe(200);
+    const letGo = await lock();
+    await product.launch();
+    expect(await upload(1)).toBe(200);
+    const ready = await fetch(`${product.url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ status: "journaling", migrations: "pending" });
+    await letGo();
+    await untilReady(product.url);
+    await expect
+      .poll(async () => (await readPower()).body, { timeout: 15_000 })
+      .toMatchObject({ timestamp: [ts, ts + 1], v: [1000, 1000] });
+    await expect.poll(() => product.output, { timeout: 15_000 }).toContain("Upload a reading");
+  }, 60_000);
+
+  it("stops when it is told to, with its database, and keeps what it has taken", async () => {
+    const letGo = await lock();
+    const { pid = 0 } = (await readLockFile(join(product.directory, "postgres"))) ?? {};
+    await product.launch();
+    expect(await upload(2)).toBe(200);
+    expect(await product.stop()).toBe(0);
+    expect(product.output).toContain("Stopping …");
+    expect(isAlive(pid)).toBe(false);
+    await letGo();
     await product.start();
     await expect
       .poll(async () => (await readPower()).body, { timeout: 15_000 })

@@ -2,7 +2,7 @@ import type { Head } from "./format.ts";
 import type { StoredFile } from "./source.ts";
 
 /** What spreadsheets and loggers write text in. */
-type Encoding = "utf-8" | "utf-16le" | "windows-1252";
+export type Encoding = "utf-8" | "utf-16le" | "windows-1252";
 
 const headBytes = 65_536;
 
