@@ -18,39 +18,41 @@ export async function startMany(config: Config, log: Logger): Promise<Running> {
   const servers = new Servers({ log, env: givenEnvironment, fd: socket.fd(), port });
   const turns = new Turns();
   let worker: WorkerProcess | undefined;
+  let isStopping = false;
+  const beginWorker = ({ worker: isWanted }: Config): void => {
+    worker = new WorkerProcess(log, givenEnvironment);
+    if (isWanted) worker.start();
+  };
   const reload = async (): Promise<void> => {
-    const settings = readSettings();
+    const settings = isStopping ? undefined : readSettings();
     if (!settings) return;
     console.log("Reloading …");
     const isReplaced = await servers.replace(settings.processes);
+    if (isStopping) return;
     if (!isReplaced) return console.error("Not reloaded: the new processes don't start");
     await worker?.stop();
-    worker = beginWorker(settings, log);
+    if (isStopping) return;
+    beginWorker(settings);
     console.log(`Reloaded: ${settings.processes} new processes`);
   };
   const started = turns.take("", async () => {
     await servers.start(config.processes);
-    worker = beginWorker(config, log);
+    if (!isStopping) beginWorker(config);
   });
   // Beforehand: what asks for a reload during the start would end it.
   if (mayReload()) process.on("SIGHUP", () => void turns.take("", reload));
-  await started;
   return {
-    port,
-    example: servers.example,
+    started: started.then(() => ({ port, example: servers.example })),
     failed: servers.failed,
     stop: async (signal) => {
+      isStopping = true;
       // A successor at the same port has a queue of its own: what comes to ours is theirs who still serve.
       socket.close();
       await Promise.all([worker?.stop(), servers.stop(signal === "SIGINT" ? "SIGINT" : "SIGTERM")]);
+      // What a reload has begun, or is just ending.
+      await turns.take("", async () => {});
     },
   };
-}
-
-function beginWorker({ worker: isWanted }: Pick<Config, "worker">, log: Logger): WorkerProcess {
-  const worker = new WorkerProcess(log, givenEnvironment);
-  if (isWanted) worker.start();
-  return worker;
 }
 
 /** The settings as they are by now. Undefined: they are wrong, and that is told. */

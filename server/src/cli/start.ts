@@ -1,7 +1,9 @@
 import { Command } from "commander";
 import type { Logger } from "pino";
+import type { App } from "../app.ts";
 import { loadConfig, type Config } from "../config.ts";
 import { systemClock } from "../lib/clock.ts";
+import { deadline } from "../lib/deadline.ts";
 import { canBindAlone, bindPort } from "../processes/bound-port.ts";
 import type { Example } from "../store/demo.ts";
 import { WorkerProcess } from "../tasks/worker-process.ts";
@@ -11,14 +13,24 @@ import { mayReload, startMany } from "./start-many.ts";
 import { stopSignal, type StopSignal } from "./stop-signal.ts";
 import { boundYoungGenerationForUploads } from "./young-generation.ts";
 
-/** A server that runs, as one process or as several. */
+/** A server that is begun, as one process or as several. */
 export interface Running {
-  readonly port: number;
-  readonly example: Promise<Example | undefined>;
+  /** Rejected when it doesn't come up. */
+  readonly started: Promise<Started>;
   /** Rejected when it can't go on. */
   readonly failed?: Promise<never>;
+  /** Ends it, or its start. */
   stop(signal: StopSignal): Promise<void>;
 }
+
+/** Where a server listens, and what to try there. */
+export interface Started {
+  readonly port: number;
+  readonly example: Promise<Example | undefined>;
+}
+
+/** How long a start that is to end is waited for, so that it is closed in order. */
+const longestStart_ms = 15_000;
 
 export const startCommand = new Command("start")
   .description("start the API, and the embedded PostgreSQL unless DATABASE_URL is set")
@@ -27,13 +39,12 @@ export const startCommand = new Command("start")
     const config = loadConfig();
     const log = openLogger(config.logLevel);
     const isMany = config.processes > 1 && canBindAlone;
-    // Listened for from the start: what is half open by then is closed in order too.
+    // Listened for from the start, which it ends too.
     const stopped = stopSignal(isMany && mayReload() ? ["SIGINT", "SIGTERM"] : undefined);
     const server = await (isMany ? startMany : startAlone)(config, log);
     const over = Promise.race([stopped, ...(server.failed ? [server.failed] : [])]);
-    console.log(greet(server.port, config.host));
-    const example = await Promise.race([server.example, over]);
-    if (typeof example === "object") console.log(tryIt(urlOf(config.host, server.port), example));
+    const started = await Promise.race([server.started, over]);
+    if (typeof started === "object") await present(started, config.host, over);
     const signal = await over;
     console.log("Stopping …");
     await server.stop(signal);
@@ -41,21 +52,38 @@ export const startCommand = new Command("start")
     process.exit();
   });
 
+/** Says where it listens, and what to try there once that is known. */
+async function present(
+  { port, example }: Started,
+  host: string,
+  over: Promise<StopSignal>,
+): Promise<void> {
+  console.log(greet(port, host));
+  const known = await Promise.race([example, over]);
+  if (typeof known === "object") console.log(tryIt(urlOf(host, port), known));
+}
+
 /** One process that does all but the tasks. */
 async function startAlone(config: Config, log: Logger): Promise<Running> {
+  const worker = new WorkerProcess(log);
+  const started = openAlone(config, log, worker);
+  return {
+    started,
+    stop: async (signal) => {
+      const app = await deadline(longestStart_ms, started).catch(() => undefined);
+      await Promise.all([worker.stop(), app?.close(lingerOf(signal))]);
+    },
+  };
+}
+
+async function openAlone(config: Config, log: Logger, worker: WorkerProcess): Promise<App> {
   const bound = canBindAlone ? await bindPort(config) : undefined;
   // The other commands would wait for all of it to be loaded.
   const { openApp } = await import("../app.ts");
   const place = bound ? { listen: { handle: bound.socket }, port: bound.port } : { listen: config };
   const app = await openApp(config, log, place);
-  const worker = new WorkerProcess(log);
   if (config.worker) worker.start();
-  return {
-    ...app,
-    stop: async (signal) => {
-      await Promise.all([worker.stop(), app.close(lingerOf(signal))]);
-    },
-  };
+  return app;
 }
 
 function greet(port: number, host: string): string {

@@ -82,7 +82,7 @@ export class Servers {
   async replace(count: number): Promise<boolean> {
     const old = [...this.#serving];
     for (let nth = 0; nth < count; nth += 1) {
-      if (!(await this.#begin())) return false;
+      if (this.#stopping.signal.aborted || !(await this.#begin())) return false;
       await old.shift()?.stop();
     }
     this.#count = count;

@@ -2,6 +2,7 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectKept } from "../chaos/audit.ts";
 import { load, sumOf, surviveSuccession, untilMore, uploadDuring } from "../chaos/succession.ts";
+import { readLockFile } from "../../src/db/postmaster.ts";
 import { Product } from "../chaos/product.ts";
 import { Writers } from "../chaos/writers.ts";
 import { isAlive } from "../support/is-alive.ts";
@@ -84,6 +85,25 @@ describe("two processes", () => {
     expect(new Set(await product.processes())).toEqual(new Set(before));
     expect((await fetch(`${product.url}/healthz`)).status).toBe(200);
   }, 60_000);
+
+  it.each(["begins", "has begun all of them"])(
+    "are all gone, and their database too, when they are told to stop while a reload %s",
+    async (moment) => {
+      const before = await product.processes();
+      const { length } = product.output;
+      const complained = product.complaint.length;
+      process.kill(product.pid, "SIGHUP");
+      await waitUntil(() => product.output.slice(length).includes("Reloading"));
+      if (moment !== "begins") await untilOthersThan(before);
+      const { pid = 0 } = (await readLockFile(`${product.directory}/postgres`)) ?? {};
+      expect(await product.stop()).toBe(0);
+      expect(isAlive(pid)).toBe(false);
+      expect(product.output.slice(length)).not.toContain("Reloaded");
+      expect(product.complaint.slice(complained)).toBe("");
+      await product.start();
+    },
+    60_000,
+  );
 
   it("answer what is under way when they are told to stop, and leave nothing behind", async () => {
     const stop = new AbortController();
