@@ -48,7 +48,7 @@ const example_ms = 1000;
 /** How long the database is waited for at the end. */
 const closing_ms = 3000;
 
-interface App {
+export interface App {
   readonly port: number;
   readonly metrics: Metrics;
   /** A cell and logger to try an upload with, if there is an open cell: told once the database is ready. */
