@@ -88,24 +88,29 @@ export async function findRuns(
   holes: readonly Hole[],
   { longerThan_s, most }: HoleLimits,
 ): Promise<Runs> {
+  const gap = sql`make_interval(secs => ${longerThan_s})`;
   const { rows: runs } = await sql<Run & { count: number }>`
-    with instants as (
-      select hole.at, ts, ts - lag(ts) over (partition by at order by ts) > make_interval(secs => ${longerThan_s}) as begins
+    with edge as (
+      select at, ts, nth, coalesce(ts - before > ${gap}, true) as begins, coalesce(next - ts > ${gap}, true) as ends
       from unnest(${float8s(holes, ({ after }) => after)}::float8[], ${float8s(holes, ({ before }) => before)}::float8[])
-        with ordinality as hole (after, before, at)
+        with ordinality as hole (hole_after, hole_before, at)
       cross join lateral (
-        select ts from ${rows}
-          and ts > coalesce(to_timestamp(hole.after), '-infinity')
-          and ts < coalesce(to_timestamp(hole.before), 'infinity')
-        offset 0
+        select ts, lag(ts) over neighbours as before, lead(ts) over neighbours as next, row_number() over neighbours as nth
+        from ${rows}
+          and ts > coalesce(to_timestamp(hole_after), '-infinity')
+          and ts < coalesce(to_timestamp(hole_before), 'infinity')
+        window neighbours as (order by ts)
       ) as instant
-    ), numbered as (
-      select at, ts, count(*) filter (where begins) over (partition by at order by ts) as run from instants
+      where coalesce(ts - before > ${gap} or next - ts > ${gap}, true)
+    ), run as (
+      select begins, ts as first, case when ends then ts else lead(ts) over places end as last,
+        case when ends then 1 else lead(nth) over places - nth + 1 end as readings
+      from edge window places as (partition by at order by nth)
     )
-    select count(*)::int as readings, extract(epoch from min(ts))::float8 as first,
-      extract(epoch from max(ts))::float8 as last, (count(*) over ())::int as count
-    from numbered group by at, run
-    order by max(ts) - min(ts) desc, min(ts) limit ${most}`.execute(db);
+    select readings::int as readings, extract(epoch from first)::float8 as first,
+      extract(epoch from last)::float8 as last, (count(*) over ())::int as count
+    from run where begins
+    order by run.last - run.first desc, run.first limit ${most}`.execute(db);
   return { count: runs[0]?.count ?? 0, longest: runs };
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { Rehearsal } from "../../timeseries/rehearsal.ts";
 import { checkCells, requireOpen, requireStillOpen } from "./cells.ts";
 import { reportImport } from "./file-report.ts";
-import { findGaps, readFilled, recountFilled, reportFilled } from "./gaps.ts";
+import { findGaps, readFilled, recountFilled, reportFilled, type SensorGaps } from "./gaps.ts";
 import { passReadings, type Passed, type PassOrder } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import { SteadyWriter } from "./steady-writer.ts";
@@ -41,9 +41,9 @@ export async function previewImport(db: Db, order: FileImport): Promise<ImportRe
   const gaps = await findGaps(db, sensors);
   return await Rehearsal.on(db, async (rehearsal) => {
     const passed = await pass(db, order, found, rehearsal, open);
-    const filled = await reportFilled(gaps, ({ sensor, holes, ...limits }) =>
-      rehearsal.findRuns(sensor, holes, limits),
-    );
+    const find = ({ sensor, holes, ...limits }: SensorGaps) =>
+      rehearsal.findRuns(sensor, holes, limits);
+    const filled = await reportFilled(gaps, find, { atOnce: 1 });
     return await reportImport(db, order.plan, found, cells, passed, filled);
   });
 }

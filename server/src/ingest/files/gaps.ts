@@ -1,5 +1,6 @@
 import type { FilledGap, ImportReport } from "@ents-backend/schemas/import";
 import type { Db } from "../../db/connect.ts";
+import { makeAhead } from "../../lib/read-ahead.ts";
 import { formatIso } from "../../lib/time.ts";
 import {
   countReadings,
@@ -52,23 +53,25 @@ export async function readFilled(
   const sensors = gaps.map(({ sensor }) => sensor);
   const ids = await findIds(db, sensors);
   const idOf = new Map(sensors.map((sensor, at) => [sensor, ids[at]]));
-  return await reportFilled(gaps, async ({ sensor, holes, ...limits }) => {
+  const find = async ({ sensor, holes, ...limits }: SensorGaps): Promise<Runs> => {
     const id = idOf.get(sensor);
     return id === undefined ? { count: 0, longest: [] } : await readRuns(db, id, holes, limits);
-  });
+  };
+  return await reportFilled(gaps, find, { atOnce: 2 });
 }
 
 /** What is told of gaps that are filled, the longest first. */
 export async function reportFilled(
   gaps: readonly SensorGaps[],
   findRuns: (gaps: SensorGaps) => Promise<Runs>,
+  { atOnce }: { readonly atOnce: number },
 ): Promise<ImportReport["gaps"]> {
   let filled = 0;
   let longest: { readonly length_s: number; readonly gap: FilledGap }[] = [];
-  for (const of of gaps) {
-    const runs = await findRuns(of);
+  const find = async (of: SensorGaps) => ({ sensor: of.sensor, runs: await findRuns(of) });
+  for await (const { sensor, runs } of makeAhead(gaps, atOnce, find)) {
     filled += runs.count;
-    longest = [...longest, ...runs.longest.map((run) => toFilled(of.sensor, run))]
+    longest = [...longest, ...runs.longest.map((run) => toFilled(sensor, run))]
       .sort((a, b) => b.length_s - a.length_s)
       .slice(0, mostReported);
   }
