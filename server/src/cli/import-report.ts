@@ -12,6 +12,7 @@ export function describeReport(
     listSums(report),
     listed("sensors", report.sensors.map(describeSensor)),
     listed("cells", report.cells.map(describeCell)),
+    listed("loggers", report.loggers.map(describeLogger)),
     listed(
       "left out of zip files",
       report.skipped.map(({ name, reason }) => `${name}: ${reason}`),
@@ -54,6 +55,11 @@ function describeSensor(sensor: ImportReport["sensors"][number]): string {
 
 function describeCell({ id, name, readings, problem }: ImportReport["cells"][number]): string {
   return `${id}${name === null ? "" : ` (${name})`}  ${count(readings)} readings${problem ? `: ${problem}` : ""}`;
+}
+
+function describeLogger({ id, name, readings }: ImportReport["loggers"][number]): string {
+  const logger = id === null ? "none" : `${id}${name === null ? "" : ` (${name})`}`;
+  return `${logger}  ${count(readings)} readings`;
 }
 
 function listWrong({ wrong, bad_rows }: ImportReport): string[] {

@@ -1,47 +1,13 @@
-import { readFile } from "node:fs/promises";
-import type { ImportReport, Mapping } from "@ents-backend/schemas/import";
+import { importFormats } from "@ents-backend/schemas/import";
 import { Command, Option } from "commander";
-import type { Db } from "../db/connect.ts";
-import {
-  previewImport,
-  runFileImport,
-  sizeOf,
-  type FileImport,
-  type FileProgress,
-} from "../ingest/files/file-import.ts";
-import { importFormats, type ImportFormat } from "@ents-backend/schemas/import";
-import { parseMappingText } from "../ingest/files/mapping.ts";
-import { planImport } from "../ingest/files/plan.ts";
-import { openStoredFile } from "../ingest/files/source.ts";
-import { loadConfig } from "../config.ts";
-import { watchRoom } from "../lib/disk.ts";
-import { systemClock } from "../lib/clock.ts";
-import { defineError } from "../lib/errors.ts";
-import { ProgressBar } from "../lib/progress.ts";
-import { vwcUnits, type VwcUnit } from "../store/loggers.ts";
-import { everything } from "../store/visibility.ts";
-import { getCellCalled, getLoggerCalled } from "./called.ts";
-import { withDatabaseToFill } from "./database.ts";
+import { vwcUnits } from "../store/loggers.ts";
+import { importFiles } from "./import-files.ts";
 import { legacyCommand } from "./import-legacy.ts";
-import { describeReport, isVain } from "./import-report.ts";
 import { importRocketLoggerCommand } from "./import-rocketlogger.ts";
-import { interrupted, onceSignalled } from "./interrupt.ts";
-
-interface ImportOptions {
-  readonly cell?: string;
-  readonly logger?: string;
-  readonly as?: ImportFormat;
-  readonly map?: string;
-  readonly vwcUnit?: VwcUnit;
-  readonly dryRun?: boolean;
-  readonly json?: boolean;
-}
-
-const noMap = defineError("not_found", "no_file", "there is no file {path}");
 
 export const importCommand = new Command("import")
   .description("bring in files of measurements")
-  .argument("<files...>", "files, or zip files of them")
+  .argument("<files...>", "files, or zip files of them; - reads standard input")
   .option(
     "--cell <cell>",
     "number or name of the cell that all of it goes to, whatever the files say",
@@ -76,94 +42,6 @@ Examples:
   $ ents-backend import POWER_VOLTAGE.csv TEROS12_TEMP.csv --cell "Plot 7"
   $ ents-backend import weather.csv --cell 7 --map '{"time": {"column": "Date"}, "values": [{"column": "T", "sensor": "BME280_TEMP"}]}'`,
   )
-  .action(run)
+  .action(importFiles)
   .addCommand(importRocketLoggerCommand)
   .addCommand(legacyCommand);
-
-async function run(paths: readonly string[], options: ImportOptions): Promise<void> {
-  const files = await Promise.all(paths.map(openStoredFile));
-  const mapping = options.map === undefined ? undefined : await readMapping(options.map);
-  const stop = new AbortController();
-  const report = await withDatabaseToFill(async ({ db }) => {
-    const unlisten = onceSignalled(() => stop.abort());
-    try {
-      const understanding = { format: options.as, mapping };
-      const plan = await planImport(files, understanding, stop.signal);
-      return await importPlan(db, { plan, mapping, signal: stop.signal }, options);
-    } catch (error) {
-      // While the files were only looked at.
-      if (error === stop.signal.reason) return undefined;
-      throw error;
-    } finally {
-      unlisten();
-    }
-  });
-  if (!report) {
-    console.error("Interrupted: nothing was stored");
-    process.exitCode = interrupted;
-    return;
-  }
-  console.log(options.json ? JSON.stringify(report, null, 2) : describeReport(report, options));
-  process.exitCode = exitCode(report);
-}
-
-async function importPlan(
-  db: Db,
-  what: Pick<FileImport, "plan" | "mapping" | "signal">,
-  { cell, logger, vwcUnit, dryRun }: ImportOptions,
-): Promise<ImportReport> {
-  const display = openDisplay(sizeOf(what.plan));
-  const order = {
-    ...what,
-    cellId: cell === undefined ? undefined : (await getCellCalled(db, cell)).id,
-    loggerId: logger === undefined ? undefined : (await getLoggerCalled(db, logger)).id,
-    receivedAt: systemClock(),
-    clock: systemClock,
-    vwcUnit,
-    keepRoom: watchRoom(loadConfig().diskOf),
-    importer: everything,
-    onProgress: (progress: FileProgress) => display.show(progress),
-  };
-  try {
-    return await (dryRun ? previewImport(db, order) : runFileImport(db, order));
-  } finally {
-    display.end();
-  }
-}
-
-async function readMapping(text: string): Promise<Mapping> {
-  if (text.trimStart().startsWith("{")) return parseMappingText(text);
-  const content = await readFile(text, "utf8").catch(() => {
-    throw noMap({ path: text });
-  });
-  return parseMappingText(content);
-}
-
-function exitCode({ finished, cells, ...counts }: ImportReport): number {
-  if (!finished) return interrupted;
-  if (isVain(counts)) return 1;
-  return cells.some(({ problem }) => problem !== null) ? 1 : 0;
-}
-
-const labels: Readonly<Record<FileProgress["phase"], string>> = {
-  reading: "Reading  ",
-  comparing: "Comparing",
-  importing: "Importing",
-};
-
-/** Each phase goes over the files from their beginning, at its own pace. */
-function openDisplay(totalBytes: number) {
-  const [output, clock, unit] = [process.stderr, systemClock, "rows"];
-  let shown: { readonly phase: FileProgress["phase"]; readonly bar: ProgressBar } | undefined;
-  return {
-    show({ phase, rows, bytes }: FileProgress): void {
-      if (phase !== shown?.phase) {
-        shown?.bar.clear();
-        const label = labels[phase];
-        shown = { phase, bar: new ProgressBar({ output, clock, label, unit, totalBytes }) };
-      }
-      shown.bar.update({ count: rows, bytes });
-    },
-    end: (): void => shown?.bar.clear(),
-  };
-}

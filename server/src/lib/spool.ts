@@ -6,10 +6,11 @@ import { watchRoom } from "./disk.ts";
 
 const readSize_bytes = 64 * 1024;
 
-/** ASCII text that is too long to be held: kept in a file without a name, which goes with its last use or this process. */
+/** ASCII text or bytes that are too much to be held: kept in a file without a name, which goes with its last use or this process. */
 export class Spool {
   readonly #file: FileHandle;
   readonly #keepRoom = watchRoom(tmpdir());
+  #size = 0;
 
   private constructor(file: FileHandle) {
     this.#file = file;
@@ -23,13 +24,25 @@ export class Spool {
     return new Spool(file);
   }
 
-  /** Adds to the end; one call after the other. @throws KnownError when its disk has no room for that */
-  async write(text: string): Promise<void> {
-    await this.#keepRoom(text.length);
-    await this.#file.writeFile(text);
+  /** Bytes that were written. */
+  get size(): number {
+    return this.#size;
   }
 
-  /** All that was written, from the beginning. */
+  /** Adds to the end; one call after the other. @throws KnownError when its disk has no room for that */
+  async write(data: string | Uint8Array): Promise<void> {
+    await this.#keepRoom(data.length);
+    await this.#file.writeFile(data);
+    this.#size += data.length;
+  }
+
+  /** The bytes from `start` to before `end`, both within what was written. */
+  async slice(start: number, end: number): Promise<Buffer> {
+    const { buffer } = await this.#file.read(Buffer.alloc(end - start), 0, end - start, start);
+    return buffer;
+  }
+
+  /** All text that was written, from the beginning. */
   async *read(): AsyncGenerator<string> {
     const buffer = Buffer.allocUnsafe(readSize_bytes);
     for (let position = 0; ;) {

@@ -16,7 +16,7 @@ import type { NewReading } from "../../timeseries/write.ts";
 import type { SurveyedSensor } from "./survey.ts";
 
 /** Where a sensor had nothing for longer than is usual, before an import. */
-interface SensorGaps extends HoleLimits {
+export interface SensorGaps extends HoleLimits {
   readonly sensor: SensorName;
   readonly holes: readonly Hole[];
 }

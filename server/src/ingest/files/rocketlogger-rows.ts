@@ -11,7 +11,6 @@ export interface RowPart {
   readonly badRows: readonly BadRow[];
   /** How much of the file has been read up to here. */
   readonly bytes: number;
-  readonly lines: number;
 }
 
 const emptyFile = defineError("invalid", "empty_file", "the file is empty");
@@ -30,7 +29,7 @@ export async function* readParts(chunks: AsyncIterable<Uint8Array>): AsyncGenera
     const filled = lines.filter(({ text }) => /[^\s,]/.test(text));
     if (filled.length === 0) continue;
     layout ??= readHeader(fieldsOfHeader(filled.shift()!));
-    yield { layout, ...readRows(layout, filled), bytes, lines: lines.at(-1)!.number };
+    yield { layout, ...readRows(layout, filled), bytes };
   }
   if (!layout) throw emptyFile();
 }

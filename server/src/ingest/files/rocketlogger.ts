@@ -101,11 +101,6 @@ function isKnown(name: string): boolean {
   return name === "timestamp" || byHeader.has(name);
 }
 
-/** Whether the file says anything of VWC, so that its unit matters. */
-export function hasVwc({ quantityAt }: Layout): boolean {
-  return quantityAt.some(({ quantity }) => quantity === "vwc");
-}
-
 /** Reads one line of measurements, whole or not at all. */
 export function readRow(layout: Layout, fields: readonly string[]): Row | Fault {
   if (fields.length !== layout.width)

@@ -3,6 +3,7 @@ import { access, open as openHandle, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
 import { defineError } from "../../lib/errors.ts";
+import { Spool } from "../../lib/spool.ts";
 
 /**
  * How much of a file is imported at a time. It makes some five thousand readings, one transaction: with more of
@@ -45,17 +46,51 @@ export async function openFile(path: string): Promise<Source> {
   };
 }
 
-const notStored = defineError(
-  "invalid",
-  "not_a_stored_file",
-  "{path} can be read only once: put it into a file first",
-);
+/** A file that is to be closed when it isn't read any more. */
+export interface OpenFile extends StoredFile {
+  close(): Promise<void>;
+}
 
-/** @throws KnownError when there is no such file, it can't be read, or can be read only once */
-export async function openStoredFile(path: string): Promise<StoredFile> {
-  const { size, read } = await openFile(path);
-  if (size === undefined) throw notStored({ path });
-  return { name: basename(path), size, read, slice: (start, end) => readSlice(path, start, end) };
+/**
+ * Opens a file; what can be read only once is kept meanwhile in a file without a name.
+ *
+ * @throws KnownError when there is no such file, or it can't be read; the signal's reason
+ */
+export async function openStoredFile(path: string, signal: AbortSignal): Promise<OpenFile> {
+  const source = await openFile(path);
+  const [name, { size, read }] = [basename(path), source];
+  if (size === undefined) return await keepStream(name, source, signal);
+  const slice = (start: number, end: number) => readSlice(path, start, end);
+  return { name, size, read, slice, close: async () => {} };
+}
+
+/** The same of what comes through a pipe. */
+export async function keepStream(
+  name: string,
+  { read }: Source,
+  signal: AbortSignal,
+): Promise<OpenFile> {
+  const spool = await Spool.open();
+  try {
+    for await (const block of read(signal)) await spool.write(block);
+  } catch (error) {
+    await spool.close();
+    throw error;
+  }
+  return {
+    name,
+    size: spool.size,
+    read: (reading) => readSpool(spool, reading),
+    slice: (start, end) => spool.slice(start, end),
+    close: () => spool.close(),
+  };
+}
+
+async function* readSpool(spool: Spool, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < spool.size; at += block_bytes) {
+    signal.throwIfAborted();
+    yield await spool.slice(at, Math.min(at + block_bytes, spool.size));
+  }
 }
 
 async function readSlice(path: string, start: number, end: number): Promise<Uint8Array> {

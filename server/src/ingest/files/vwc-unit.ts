@@ -1,8 +1,6 @@
 import { terosStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream, type Stream } from "@ents-backend/schemas/sensor";
 import type { VwcUnit } from "../../store/loggers.ts";
-import { hasVwc } from "./rocketlogger.ts";
-import type { RowPart } from "./rocketlogger-rows.ts";
 
 /** What a file holds VWC in, and what tells. */
 export type VwcDecision =
@@ -31,30 +29,6 @@ export type DeviceVwcDecision =
   | VwcDecision
   | { readonly unit: "each"; readonly because: "both_kinds" };
 
-/**
- * Decides what a file holds VWC in, for the file as a whole, whatever its header says: a fraction, unless there
- * is a value that can't be one.
- *
- * @param see is called with each part that had to be read
- * @returns undefined when the file has no VWC
- */
-export async function decideVwcUnit(
-  parts: AsyncIterable<RowPart>,
-  see: (part: RowPart) => void,
-): Promise<VwcDecision | undefined> {
-  let positiveValues = 0;
-  for await (const part of parts) {
-    see(part);
-    if (!hasVwc(part.layout)) return undefined;
-    for (const { line, row } of part.rows) {
-      const value = row.values.vwc ?? 0;
-      if (value > 1) return { unit: "percent", because: "value_over_1", line, value };
-      if (value > 0) positiveValues++;
-    }
-  }
-  return { unit: "fraction", because: "no_value_over_1", positiveValues };
-}
-
 /** Whether it is VWC that stands under one name in percent and as a fraction. */
 export function isVwc(stream: Stream): boolean {
   return isSameStream(stream, terosStreams.vwc);
@@ -82,7 +56,10 @@ export class VwcEvidence {
       : undefined;
   }
 
-  /** As `decideVwcUnit` decides. */
+  /**
+   * What the file as a whole holds VWC in, whatever its header says: a fraction, unless there is a value that can't be
+   * one; undefined when it has no VWC.
+   */
   decide(): VwcDecision | undefined {
     if (!this.#seen) return undefined;
     if (this.#overOne) return { unit: "percent", because: "value_over_1", ...this.#overOne };

@@ -3,23 +3,28 @@ import { PassThrough, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
+import { runFileImport, type FileImport } from "../../../src/ingest/files/file-import.ts";
+import { planImport } from "../../../src/ingest/files/plan.ts";
 import {
-  importRocketLogger,
-  type ImportOrder,
-} from "../../../src/ingest/files/rocketlogger-import.ts";
-import type { BadRow } from "../../../src/ingest/files/row.ts";
-import { fromStream, openFile, type Source } from "../../../src/ingest/files/source.ts";
+  fromStream,
+  keepStream,
+  openStoredFile,
+  type StoredFile,
+} from "../../../src/ingest/files/source.ts";
 import { watchRoom } from "../../../src/lib/disk.ts";
 import { createCell } from "../../../src/store/cells.ts";
+import { everything } from "../../../src/store/visibility.ts";
 import { writeReadings } from "../../support/write-readings.ts";
 import { powerStreams } from "@ents-backend/schemas/measurement";
 import { useApi } from "../../support/api.ts";
+import { fileOf, readOrder } from "../../support/files.ts";
 
 const api = useApi();
 const sample = fileURLToPath(new URL("../../fixtures/rocketlogger.csv", import.meta.url));
 
 const header = "timestamp,Voltage (mV),Current (uA),Power (uW),EC (uS/cm),VWC (%),Temperature (C)";
 const importedAt = 1_800_000_000;
+const { signal } = readOrder;
 
 describe("a RocketLogger file", () => {
   it.each([
@@ -28,8 +33,9 @@ describe("a RocketLogger file", () => {
   ])("comes back from the API row by row: %s", async (_, content) => {
     const cellId = await makeCell();
     const rows = parse(content);
-    const summary = await runImport(text(content), { cellId });
-    expect(summary).toMatchObject({ rows: rows.length, stored: rows.length * 6, finished: true });
+    const report = await runImport(text(content), { cellId });
+    const counted = { rows: rows.length, readings: { new: rows.length * 6 }, finished: true };
+    expect(report).toMatchObject(counted);
 
     const power = await get(`/api/power/${cellId}`, rows);
     expect(power["timestamp"]).toEqual(rows.map(({ ts }) => ts));
@@ -65,22 +71,19 @@ describe("a RocketLogger file", () => {
 
   it("adds nothing when it comes again", async () => {
     const cellId = await makeCell();
-    await runImport(await openFile(sample), { cellId });
+    await runImport(await openStoredFile(sample, signal), { cellId });
     const before = await readings(cellId);
-    expect(await runImport(await openFile(sample), { cellId })).toMatchObject({
-      stored: 0,
-      repeated: 36,
-      conflicting: 0,
-    });
+    const { readings: counted } = await runImport(await openStoredFile(sample, signal), { cellId });
+    expect(counted).toEqual({ new: 0, repeated: 36, conflicting: 0 });
     expect(await readings(cellId)).toEqual(before);
   });
 
   it("leaves the values of another file alone, and counts the conflicts", async () => {
     const cellId = await makeCell();
     await runImport(text(`${header}\n01 Jan 2024 00:00:00 GMT,1,2,,3,0.4,5`), { cellId });
-    expect(
-      await runImport(text(`${header}\n01 Jan 2024 00:00:00 GMT,1,2,0.002,3.5,0.4,5`), { cellId }),
-    ).toMatchObject({ stored: 0, repeated: 5, conflicting: 1 });
+    const other = text(`${header}\n01 Jan 2024 00:00:00 GMT,1,2,0.002,3.5,0.4,5`);
+    const { readings: counted } = await runImport(other, { cellId });
+    expect(counted).toEqual({ new: 0, repeated: 5, conflicting: 1 });
     expect(await valuesOf(cellId, "TEROS12_EC")).toEqual([3]);
   });
 
@@ -92,11 +95,8 @@ describe("a RocketLogger file", () => {
       { ...common, stream: powerStreams.v, value: -3.0625 },
       { ...common, stream: powerStreams.i, value: 0.8333333333333334 },
     ]);
-    expect(await runImport(await openFile(sample), { cellId })).toMatchObject({
-      stored: 33,
-      repeated: 3,
-      conflicting: 0,
-    });
+    const { readings: counted } = await runImport(await openStoredFile(sample, signal), { cellId });
+    expect(counted).toEqual({ new: 33, repeated: 3, conflicting: 0 });
   });
 
   it("keeps the logger, the time of the import, and readings without a value", async () => {
@@ -110,16 +110,13 @@ describe("a RocketLogger file", () => {
 
   it("goes in without its bad rows, which are told with their lines", async () => {
     const cellId = await makeCell();
-    const badRows: BadRow[] = [];
     const rows = ["01 Jan 2024 00:00:00 GMT,3", "soon,4", "01 Jan 2024 01:00:00 GMT,5", "01 Ja"];
-    const summary = await runImport(text(`timestamp,EC (uS/cm)\n${rows.join("\n")}`), {
-      cellId,
-      onBadRow: (row) => badRows.push(row),
-    });
-    expect(summary).toMatchObject({ rows: 4, badRows: 2, stored: 2, finished: true });
-    expect(badRows).toEqual([
-      { line: 3, reason: '"soon" is not a time from 1970 on' },
-      { line: 5, reason: "1 fields where the header has 2" },
+    const file = text(`timestamp,EC (uS/cm)\n${rows.join("\n")}`);
+    const report = await runImport(file, { cellId });
+    expect(report).toMatchObject({ rows: 4, bad_rows: 2, readings: { new: 2 }, finished: true });
+    expect(report.wrong).toEqual([
+      { file: "file.csv", line: 3, reason: '"soon" is not a time from 1970 on' },
+      { file: "file.csv", line: 5, reason: "1 fields where the header has 2" },
     ]);
     expect(await valuesOf(cellId, "TEROS12_EC")).toEqual([3, 5]);
   });
@@ -127,29 +124,40 @@ describe("a RocketLogger file", () => {
 
 describe("the unit of VWC", () => {
   it.each([
-    ["no value is over 1", [-1.3, 0.3, 1], undefined, [-130, 30, 100], "no_value_over_1"],
-    ["one value is over 1", [-1.3, 0.3, 34.5], undefined, [-1.3, 0.3, 34.5], "value_over_1"],
-    ["no value is positive", [-1.3, 0], undefined, [-130, 0], "no_value_over_1"],
-    ["it is told to be percent", [0.3, 0.5], "percent", [0.3, 0.5], "told"],
-    ["it is told to be a fraction", [0.3, 1.5], "fraction", [30, 150], "told"],
+    [
+      "no value is over 1",
+      [-1.3, 0.3, 1],
+      undefined,
+      [-130, 30, 100],
+      /^no value is over 1 \(2 are/,
+    ],
+    ["one value is over 1", [-1.3, 0.3, 34.5], undefined, [-1.3, 0.3, 34.5], /^line 4 has 34.5/],
+    ["no value is positive", [-1.3, 0], undefined, [-130, 0], /^no value is over 1 \(0 are/],
+    ["it is told to be percent", [0.3, 0.5], "percent", [0.3, 0.5], /^it was told/],
+    ["it is told to be a fraction", [0.3, 1.5], "fraction", [30, 150], /^it was told/],
   ] as const)("is the file's, where %s", async (_, values, vwcUnit, stored, because) => {
     const cellId = await makeCell();
-    const { vwc } = await runImport(text(vwcFile(values)), { cellId, vwcUnit });
-    expect(vwc).toMatchObject({ because });
+    const { files } = await runImport(text(vwcFile(values)), { cellId, vwcUnit });
+    expect(files).toMatchObject([{ vwc_unit_because: expect.stringMatching(because) }]);
     expect(await valuesOf(cellId, "TEROS12_VWC_ADJ")).toEqual(stored);
   });
 
   it("isn't asked for where there is no VWC", async () => {
     const cellId = await makeCell();
     const file = text("timestamp,EC (uS/cm)\n01 Jan 2024 00:00:00 GMT,3");
-    expect((await runImport(file, { cellId })).vwc).toBeUndefined();
+    expect((await runImport(file, { cellId })).files).toMatchObject([{ vwc_unit: null }]);
   });
 
-  it("must be told of what can be read only once", async () => {
+  it("is that of what comes through a pipe too", async () => {
     const cellId = await makeCell();
-    await expect(runImport(pipe(vwcFile([0.3])), { cellId })).rejects.toThrow("only once");
-    expect(await readings(cellId)).toEqual([]);
-    await runImport(pipe(vwcFile([0.3])), { cellId, vwcUnit: "fraction" });
+    const bytes = Readable.from([Buffer.from(vwcFile([0.3]))]);
+    const piped = await keepStream(
+      "a pipe",
+      fromStream(() => bytes),
+      signal,
+    );
+    await runImport(piped, { cellId });
+    await piped.close();
     expect(await valuesOf(cellId, "TEROS12_VWC_ADJ")).toEqual([30]);
   });
 });
@@ -166,31 +174,25 @@ describe("an import that is stopped", () => {
       onProgress: ({ phase }) => phase === "importing" && stop.abort(),
     });
     expect(stopped.finished).toBe(false);
-    expect(stopped.stored).toBe(stopped.lines - 1);
-    expect(stopped.stored).toBeGreaterThan(0);
+    const { new: stored } = stopped.readings;
+    expect(stored).toBeGreaterThan(0);
     expect(await runImport(text(file), { cellId })).toMatchObject({
-      stored: 20_000 - stopped.stored,
-      repeated: stopped.stored,
+      readings: { new: 20_000 - stored, repeated: stored },
       finished: true,
     });
   });
 
-  it("stores nothing of a line that it has seen a part of", async () => {
-    const cellId = await makeCell();
+  it("is stopped while what it reads hasn't come yet", async () => {
     const stop = new AbortController();
     const stream = new PassThrough();
     stream.write("timestamp,EC (uS/cm)\n1700000000,1\n1700000001,2");
-    setTimeout(() => stop.abort(), 50);
-    const summary = await runImport(
+    const kept = keepStream(
+      "a pipe",
       fromStream(() => stream),
-      {
-        cellId,
-        vwcUnit: "percent",
-        signal: stop.signal,
-      },
+      stop.signal,
     );
-    expect(summary).toMatchObject({ finished: false, stored: 0 });
-    expect(await readings(cellId)).toEqual([]);
+    stop.abort();
+    await expect(kept).rejects.toBe(stop.signal.reason);
   });
 });
 
@@ -202,37 +204,26 @@ async function makeCell(): Promise<number> {
 }
 
 async function runImport(
-  source: Source,
-  order: Partial<ImportOrder> & { readonly cellId: number },
+  file: StoredFile,
+  order: Partial<FileImport> & { readonly cellId: number },
 ) {
-  return await importRocketLogger(
-    { db: api.db, clock: () => importedAt },
-    {
-      source,
-      loggerId: 7,
-      vwcUnit: undefined,
-      keepRoom: watchRoom(undefined),
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      onBadRow: () => {},
-      ...order,
-    },
-  );
+  const plan = await planImport([file], { format: "rocketlogger", mapping: undefined }, signal);
+  return await runFileImport(api.db, {
+    ...readOrder,
+    plan,
+    loggerId: 7,
+    receivedAt: importedAt,
+    clock: () => importedAt,
+    vwcUnit: undefined,
+    importer: everything,
+    keepRoom: watchRoom(undefined),
+    onProgress: () => {},
+    ...order,
+  });
 }
 
-/** A source with a size, as files have one. */
-function text(content: string): Source {
-  const bytes = Buffer.from(content);
-  // Chunks of 64 KiB, as of a stream of a file.
-  const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, at) =>
-    bytes.subarray(at * 65_536, (at + 1) * 65_536),
-  );
-  return { ...fromStream(() => Readable.from(chunks)), size: bytes.length };
-}
-
-/** A source that can be read once. */
-function pipe(content: string): Source {
-  return fromStream(() => Readable.from([Buffer.from(content)]));
+function text(content: string): StoredFile {
+  return fileOf("file.csv", content);
 }
 
 function vwcFile(values: readonly number[]): string {
