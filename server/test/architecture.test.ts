@@ -14,6 +14,7 @@ const shelves: readonly (readonly string[])[] = [
   ["ingest", "auth", "exports"],
   ["tasks"],
   ["streaming"],
+  ["http"],
   ["resources"],
   ["processes"],
   ["app"],

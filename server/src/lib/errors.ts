@@ -1,4 +1,4 @@
-/** What kind of failure it is; `resources/problem.ts` turns it into a status. */
+/** What kind of failure it is; `http/problem.ts` turns it into a status. */
 export type ErrorKind =
   | "invalid"
   | "unauthenticated"

@@ -4,8 +4,8 @@ import { requireUser, scopes } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { listApiKeys, type ApiKey } from "../store/api-keys.ts";
-import { Done } from "./done.ts";
-import { forUsers } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { forUsers } from "../http/for-whom.ts";
 import { forgetKey, makeKey, type KeyDeps } from "./keys.ts";
 
 /** What the key is called that has no name here. */

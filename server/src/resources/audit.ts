@@ -5,10 +5,10 @@ import { getManagedCell } from "../auth/access.ts";
 import { requireAdmin } from "../auth/caller.ts";
 import { listDeeds, type AuditEntry } from "../store/audit.ts";
 import { listMembers } from "../store/members.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
-import { pageQuery, toPage, toRange, type PageWish } from "./page.ts";
-import { CellParameter } from "./query.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
+import { pageQuery, toPage, toRange, type PageWish } from "../http/page.ts";
+import { CellParameter } from "../http/query.ts";
 
 const params = Type.Object({ cell: CellParameter });
 const AuditQuery = pageQuery({});

@@ -10,11 +10,11 @@ import { LoginThrottle } from "../auth/throttle.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { findSessionOf, refreshSession, revokeSession, type Session } from "../store/sessions.ts";
 import { recordDeed } from "../store/audit.ts";
-import { Done } from "./done.ts";
-import { actorOf, findCaller } from "./caller.ts";
-import { defineCookie, useCookies, type Cookie } from "./cookies.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forUsers } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { actorOf, findCaller } from "../http/caller.ts";
+import { defineCookie, useCookies, type Cookie } from "../http/cookies.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forUsers } from "../http/for-whom.ts";
 import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
 
 type AuthResourceDeps = Pick<ServerDeps, "db" | "clock" | "tokens" | "settings">;

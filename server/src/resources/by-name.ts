@@ -4,8 +4,8 @@ import { Type, type TObject } from "typebox";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { formatNaive } from "../lib/time.ts";
 import type { Stored } from "../ingest/ingest.ts";
-import type { FormatOf } from "./door.ts";
-import { mediaType } from "./media-type.ts";
+import type { FormatOf } from "../http/door.ts";
+import { mediaType } from "../http/media-type.ts";
 
 const form = "application/x-www-form-urlencoded";
 

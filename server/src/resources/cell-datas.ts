@@ -10,11 +10,11 @@ import { getFile, readFile } from "../store/files.ts";
 import { getTask, type Quota, type Task } from "../store/tasks.ts";
 import { resamples } from "../timeseries/resample.ts";
 import { findKind } from "../tasks/kind.ts";
-import { sendJson } from "./columnar.ts";
-import { compressed } from "./compression.ts";
-import type { ServerDeps } from "./deps.ts";
-import { EndTime, StartTime, toRange } from "./query.ts";
-import { parseCells } from "./sought.ts";
+import { sendJson } from "../http/columnar.ts";
+import { compressed } from "../http/compression.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { EndTime, StartTime, toRange } from "../http/query.ts";
+import { parseCells } from "../http/sought.ts";
 import { addTask } from "./tasks.ts";
 
 type Deps = Pick<ServerDeps, "db" | "reads" | "bell" | "kinds" | "log" | "clock">;

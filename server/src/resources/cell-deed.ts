@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import type { Clock } from "../lib/clock.ts";
 import type { Deed } from "../store/audit.ts";
-import { actorOf } from "./caller.ts";
+import { actorOf } from "../http/caller.ts";
 
 /** What the caller does to a cell, for the audit log. */
 export function cellDeed(

@@ -6,11 +6,11 @@ import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import { addCellTag, removeCellTag, setCellTags } from "../store/cell-tags.ts";
 import { getTag, listTags } from "../store/tags.ts";
-import { Done } from "./done.ts";
+import { Done } from "../http/done.ts";
 import { cellDeed } from "./cell-deed.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
-import { CellParameter } from "./query.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
+import { CellParameter } from "../http/query.ts";
 import { TagParameter, toAnswer } from "./tags.ts";
 
 const params = Type.Object({ cell: CellParameter });

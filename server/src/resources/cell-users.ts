@@ -10,11 +10,11 @@ import { transact } from "../db/transact.ts";
 import { recordDeed } from "../store/audit.ts";
 import * as members from "../store/members.ts";
 import { getKnownUsers, getUserByEmail, type User } from "../store/users.ts";
-import { Done } from "./done.ts";
+import { Done } from "../http/done.ts";
 import { cellDeed } from "./cell-deed.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
-import { CellParameter } from "./query.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
+import { CellParameter } from "../http/query.ts";
 
 const params = Type.Object({ cell: CellParameter });
 const both = Type.Object({ cell: CellParameter, user: UserId });

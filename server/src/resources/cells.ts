@@ -17,13 +17,13 @@ import {
   type CellChanges as Row,
 } from "../store/cells.ts";
 import { listSensors } from "../timeseries/sensors.ts";
-import { Done } from "./done.ts";
+import { Done } from "../http/done.ts";
 import { cellDeed } from "./cell-deed.ts";
-import { readCoordinates } from "./coordinates.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
+import { readCoordinates } from "../http/coordinates.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
 import { requireOwnEmail } from "./own-email.ts";
-import { CellParameter } from "./query.ts";
+import { CellParameter } from "../http/query.ts";
 
 const CellList = Type.Array(Cell);
 const params = Type.Object({ cell: CellParameter });

@@ -3,9 +3,9 @@ import { Conflicts } from "@ents-backend/schemas/conflict";
 import { Type } from "typebox";
 import { getReadableCell } from "../auth/access.ts";
 import { countCellConflicts, listConflicts, type Conflict } from "../timeseries/conflicts.ts";
-import type { ServerDeps } from "./deps.ts";
-import { pageQuery, toPage, toRange } from "./page.ts";
-import { CellParameter } from "./query.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { pageQuery, toPage, toRange } from "../http/page.ts";
+import { CellParameter } from "../http/query.ts";
 
 const params = Type.Object({ cell: CellParameter });
 const ConflictsQuery = pageQuery({});

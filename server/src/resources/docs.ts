@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
-import { compressed } from "./compression.ts";
+import { compressed } from "../http/compression.ts";
 
 /** All that the page needs comes from here: it works without the internet. Pictures stand in its styles. */
 const csp = [

@@ -12,9 +12,9 @@ import { defineError } from "../lib/errors.ts";
 import { networkOf } from "../lib/network.ts";
 import { Slots } from "../lib/slots.ts";
 import { resamples } from "../timeseries/resample.ts";
-import { compressed } from "./compression.ts";
-import type { ReadingDeps } from "./deps.ts";
-import { parseCells, parseNames } from "./sought.ts";
+import { compressed } from "../http/compression.ts";
+import type { ReadingDeps } from "../http/deps.ts";
+import { parseCells, parseNames } from "../http/sought.ts";
 
 /** Beyond these, an export is a task: it goes on when a connection breaks, and doesn't keep one of the few for reading. */
 const mostValues = 2_000_000;

@@ -8,7 +8,7 @@ import { defineError } from "../lib/errors.ts";
 import { describeSchemaError } from "../lib/schema-error.ts";
 import { deleteFile, writeFile } from "../store/files.ts";
 import { measureSentFiles } from "../store/imports.ts";
-import { mediaType } from "./media-type.ts";
+import { mediaType } from "../http/media-type.ts";
 
 /** Files that were sent, and what came beside them. */
 interface Upload {

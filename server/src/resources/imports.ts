@@ -11,10 +11,10 @@ import { deleteFile } from "../store/files.ts";
 import { findRunOf } from "../store/imports.ts";
 import { cancelTask, deleteTask, type Task } from "../store/tasks.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
-import { Done } from "./done.ts";
-import { forPeople } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { forPeople } from "../http/for-whom.ts";
 import { formLimits, takeUpload } from "./import-upload.ts";
-import { inSlot } from "./slot.ts";
+import { inSlot } from "../http/slot.ts";
 import { getOwnTask, orderTask, type TaskDeps } from "./tasks.ts";
 
 declare module "fastify" {

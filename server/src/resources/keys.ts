@@ -11,9 +11,9 @@ import { defineError } from "../lib/errors.ts";
 import { parseTime } from "../lib/time.ts";
 import { createApiKey, deleteApiKey, listApiKeys, type ApiKey } from "../store/api-keys.ts";
 import { recordDeed } from "../store/audit.ts";
-import { Done } from "./done.ts";
-import { actorOf } from "./caller.ts";
-import { forUsers } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { actorOf } from "../http/caller.ts";
+import { forUsers } from "../http/for-whom.ts";
 
 export interface KeyDeps {
   readonly db: Db;

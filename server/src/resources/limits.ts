@@ -1,7 +1,7 @@
 import { openFilesLimit } from "../lib/open-files.ts";
-import type { ConnectionLimits } from "./connections.ts";
+import type { ConnectionLimits } from "../http/connections.ts";
 import type { DownloadLimits } from "./export.ts";
-import { longestArrival_ms } from "./slow-requests.ts";
+import { longestArrival_ms } from "../http/slow-requests.ts";
 
 /** How much of anything one request may be, and for how long. */
 export interface ServerLimits extends ConnectionLimits, DownloadLimits {

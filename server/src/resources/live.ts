@@ -7,8 +7,8 @@ import { isDatabaseAway } from "../db/fault.ts";
 import { mostCells } from "../streaming/admission.ts";
 import { parseCursor } from "../streaming/cursor.ts";
 import type { Live } from "../streaming/live.ts";
-import { credentialsOf } from "./caller.ts";
-import { parsePossibleCells } from "./sought.ts";
+import { credentialsOf } from "../http/caller.ts";
+import { parsePossibleCells } from "../http/sought.ts";
 
 const eventStream = "text/event-stream";
 /** How soon who listens comes again while the database is away. */

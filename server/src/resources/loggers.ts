@@ -22,9 +22,9 @@ import {
   type Logger as Row,
 } from "../store/loggers.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
-import { Done } from "./done.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
 import { loggerDeed, makeLogger, readStatus } from "./make-logger.ts";
 import { requireOwnEmail } from "./own-email.ts";
 

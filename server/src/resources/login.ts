@@ -4,7 +4,7 @@ import type { Begun, Visit } from "../auth/accounts.ts";
 import { signAccessToken, type TokenSettings } from "../auth/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import { day_s } from "../lib/duration.ts";
-import type { Cookie } from "./cookies.ts";
+import type { Cookie } from "../http/cookies.ts";
 
 export const refreshCookie = "refresh-token";
 

@@ -14,8 +14,8 @@ import { requireClaimable, reserveLoggerNumber } from "../store/logger-numbers.t
 import { requireRoom } from "../store/quota.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import { parseCredentials, toDeviceId, type Credentials } from "../ttn/device.ts";
-import { actorOf } from "./caller.ts";
-import type { ServerDeps } from "./deps.ts";
+import { actorOf } from "../http/caller.ts";
+import type { ServerDeps } from "../http/deps.ts";
 
 type Deps = Pick<ServerDeps, "db" | "clock" | "ttn">;
 type Request = Pick<FastifyRequest, "caller" | "ip">;

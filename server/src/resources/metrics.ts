@@ -8,8 +8,8 @@ import { isLoopback } from "../lib/addresses.ts";
 import { defineError } from "../lib/errors.ts";
 import { hashSecret } from "../lib/secret.ts";
 import { countTasks } from "../store/tasks.ts";
-import type { ServerSettings } from "./deps.ts";
-import type { ReadyzDeps } from "./readyz.ts";
+import type { ServerSettings } from "../http/deps.ts";
+import type { ReadyzDeps } from "../http/deps.ts";
 
 interface MetricsDeps extends ReadyzDeps {
   readonly db: Db;

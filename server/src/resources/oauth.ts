@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
 import { logInAs } from "../auth/accounts.ts";
 import { defineError } from "../lib/errors.ts";
-import { defineCookie, useCookies } from "./cookies.ts";
-import type { ServerDeps } from "./deps.ts";
+import { defineCookie, useCookies } from "../http/cookies.ts";
+import type { ServerDeps } from "../http/deps.ts";
 import { AccessToken, answerSession, refreshCookie, visitOf } from "./login.ts";
 
 const codeMissing = defineError("invalid", "code_missing", "Authorization code must be provided");

@@ -2,11 +2,11 @@ import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
 import { Type } from "typebox";
 import { version } from "../lib/version.ts";
-import { giveExamples } from "./openapi-examples.ts";
-import { describeHeaders, namedHeaders } from "./openapi-headers.ts";
-import { asObject, nameSchemas, toJson } from "./openapi-names.ts";
-import { describeProblems, namedProblems } from "./openapi-problems.ts";
-import { tagOf, tags } from "./openapi-tags.ts";
+import { giveExamples } from "../http/openapi/examples.ts";
+import { describeHeaders, namedHeaders } from "../http/openapi/headers.ts";
+import { asObject, nameSchemas, toJson } from "../http/openapi/names.ts";
+import { describeProblems, namedProblems } from "../http/openapi/problems.ts";
+import { tagOf, tags } from "../http/openapi/tags.ts";
 
 /** Describes every route that is added from now on in a document; to be called on the root. */
 export function describeRoutes(app: FastifyInstance): void {

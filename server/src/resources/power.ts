@@ -5,13 +5,13 @@ import { requireReadable } from "../auth/access.ts";
 import { NamedPower } from "../ingest/codecs/by-name.ts";
 import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
-import { slot } from "./columnar.ts";
-import { compressed } from "./compression.ts";
-import type { ReadingDeps } from "./deps.ts";
-import type { Door } from "./door.ts";
-import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
-import { sendSpan } from "./span.ts";
-import { receiptOf } from "./upload-schemas.ts";
+import { slot } from "../http/columnar.ts";
+import { compressed } from "../http/compression.ts";
+import type { ReadingDeps } from "../http/deps.ts";
+import type { Door } from "../http/door.ts";
+import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "../http/query.ts";
+import { sendSpan } from "../http/span.ts";
+import { receiptOf } from "../http/upload-schemas.ts";
 
 const Lists = Type.Object({ v: Values, i: Values, p: Values }, { title: "PowerLists" });
 const Power = Type.Interface(

@@ -22,13 +22,13 @@ import {
   listQuarantinedIds,
   uploadNotFound,
 } from "../store/quarantine-list.ts";
-import { Done } from "./done.ts";
-import { actorOf } from "./caller.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
-import { pageQuery, toPage, toRange } from "./page.ts";
+import { Done } from "../http/done.ts";
+import { actorOf } from "../http/caller.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
+import { pageQuery, toPage, toRange } from "../http/page.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
-import { inSlot } from "./slot.ts";
+import { inSlot } from "../http/slot.ts";
 
 type Deps = Pick<ServerDeps, "db" | "clock" | "log" | "settings">;
 

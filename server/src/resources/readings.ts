@@ -6,11 +6,19 @@ import { measure, type Measured } from "../timeseries/measure.ts";
 import type { Range } from "../timeseries/resample.ts";
 import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
 import { fitAtOnce, readSeries, type Series } from "../timeseries/series.ts";
-import { fill, joinTexts, sendJson, slot, toFrames, toStream, writeTable } from "./columnar.ts";
-import { compressed } from "./compression.ts";
-import type { ReadingDeps } from "./deps.ts";
-import { hasTag, weakTag } from "./etag.ts";
-import { findSought, type Sought } from "./sought.ts";
+import {
+  fill,
+  joinTexts,
+  sendJson,
+  slot,
+  toFrames,
+  toStream,
+  writeTable,
+} from "../http/columnar.ts";
+import { compressed } from "../http/compression.ts";
+import type { ReadingDeps } from "../http/deps.ts";
+import { hasTag, weakTag } from "../http/etag.ts";
+import { findSought, type Sought } from "../http/sought.ts";
 import {
   EndTime,
   Resampled,
@@ -20,7 +28,7 @@ import {
   toQuery,
   toRange,
   Values,
-} from "./query.ts";
+} from "../http/query.ts";
 
 const SeriesQuery = Type.Interface([Thinning], {
   cells: Type.String({

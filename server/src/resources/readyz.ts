@@ -1,22 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
-import type { DatabaseProbe } from "../db/probe.ts";
-import type { Aside } from "../lib/journal-aside.ts";
-import type { Depth } from "../lib/journal-directory.ts";
-import type { Bell } from "../tasks/bell.ts";
-
-export interface ReadyzDeps {
-  readonly probe: Pick<DatabaseProbe, "isUp">;
-  /** What holds uploads on disk. Undefined: nothing does. */
-  readonly journal?: {
-    depth(): Pick<Depth, "records" | "bytes">;
-    aside(): Aside;
-    isWritable(): boolean;
-  };
-  readonly bell: Pick<Bell, "isUp">;
-  /** Whether the database has the form that this product needs. */
-  readonly isMigrated?: () => boolean;
-}
+import type { ReadyzDeps } from "../http/deps.ts";
 
 const State = {
   database: Type.Enum(["up", "away"]),

@@ -5,13 +5,13 @@ import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
-import { slot } from "./columnar.ts";
-import { compressed } from "./compression.ts";
-import type { ReadingDeps } from "./deps.ts";
-import { isVersion2, type Door } from "./door.ts";
-import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "./query.ts";
-import { sendSpan } from "./span.ts";
-import { anyUpload, Json, nodeAnswers } from "./upload-schemas.ts";
+import { slot } from "../http/columnar.ts";
+import { compressed } from "../http/compression.ts";
+import type { ReadingDeps } from "../http/deps.ts";
+import { isVersion2, type Door } from "../http/door.ts";
+import { CellParameter, ReadingQuery, Resampled, Timestamps, Values } from "../http/query.ts";
+import { sendSpan } from "../http/span.ts";
+import { anyUpload, Json, nodeAnswers } from "../http/upload-schemas.ts";
 
 const SensorQuery = Type.Interface([ReadingQuery], {
   name: Type.String({ ...Label, description: "the sensor's", examples: ["BME280_TEMP"] }),

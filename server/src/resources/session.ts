@@ -6,9 +6,9 @@ import { requireUser } from "../auth/caller.ts";
 import { defineError } from "../lib/errors.ts";
 import { getSessionTimes } from "../store/sessions.ts";
 import { getUser } from "../store/users.ts";
-import { findCaller } from "./caller.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forUsers } from "./for-whom.ts";
+import { findCaller } from "../http/caller.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forUsers } from "../http/for-whom.ts";
 
 const unauthorized = defineError("unauthenticated", "login_needed", "Unauthorized");
 

@@ -13,7 +13,7 @@ import {
   type LogPart,
   type Place,
 } from "../timeseries/arrivals.ts";
-import { parsePossibleCells } from "./sought.ts";
+import { parsePossibleCells } from "../http/sought.ts";
 
 const usualLimit = 1000;
 /** How much of the log one answer looks at, where little of it is for these cells. */

@@ -19,10 +19,10 @@ import {
   updateTag,
   type Tag as Row,
 } from "../store/tags.ts";
-import { Done } from "./done.ts";
-import { actorOf } from "./caller.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { actorOf } from "../http/caller.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
 
 /** A tag's number in a path; see CellParameter on why it isn't an integer. */
 export const TagParameter = Type.Number({

@@ -6,10 +6,10 @@ import { Type } from "typebox";
 import { defineError } from "../lib/errors.ts";
 import { getFile, readFile, type StoredFile } from "../store/files.ts";
 import type { Task } from "../store/tasks.ts";
-import { parseRange } from "./byte-range.ts";
-import type { ServerDeps } from "./deps.ts";
-import { hasTag } from "./etag.ts";
-import { forPeople } from "./for-whom.ts";
+import { parseRange } from "../http/byte-range.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { hasTag } from "../http/etag.ts";
+import { forPeople } from "../http/for-whom.ts";
 import { getOwnTask } from "./tasks.ts";
 
 const notDone = defineError(

@@ -19,10 +19,10 @@ import {
 import { tryRing } from "../tasks/bell.ts";
 import { findKind, type Kind } from "../tasks/kind.ts";
 import { toAnswer } from "../tasks/task-answer.ts";
-import { Done } from "./done.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
-import { pageQuery, toPage, toRange } from "./page.ts";
+import { Done } from "../http/done.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
+import { pageQuery, toPage, toRange } from "../http/page.ts";
 
 export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
 

@@ -10,15 +10,15 @@ import { newUploadKey } from "../auth/keys.ts";
 import { day_s } from "../lib/duration.ts";
 import { recordDeed } from "../store/audit.ts";
 import { createUploadKey, deleteUploadKeys } from "../store/upload-keys.ts";
-import { Done } from "./done.ts";
-import { actorOf } from "./caller.ts";
-import type { Door } from "./door.ts";
-import { forPeople } from "./for-whom.ts";
+import { Done } from "../http/done.ts";
+import { actorOf } from "../http/caller.ts";
+import type { Door } from "../http/door.ts";
+import { forPeople } from "../http/for-whom.ts";
 import type { KeyDeps } from "./keys.ts";
 import { LoggerParameter } from "./loggers.ts";
-import { showKey } from "./sender.ts";
+import { showKey } from "../http/sender.ts";
 import { formatOfUpload } from "./sensor.ts";
-import { anyUpload, nodeAnswers } from "./upload-schemas.ts";
+import { anyUpload, nodeAnswers } from "../http/upload-schemas.ts";
 
 interface UploadKeyDeps extends KeyDeps {
   readonly settings: { readonly publicUrl: string };

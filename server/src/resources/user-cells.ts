@@ -8,8 +8,8 @@ import { defineError } from "../lib/errors.ts";
 import { listCells } from "../store/cell-list.ts";
 import { getUser } from "../store/users.ts";
 import { toOtherUser } from "./cell-users.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
 
 const params = Type.Object({ user: UserId });
 const UserWithCells = Type.Object(

@@ -4,9 +4,9 @@ import { Type } from "typebox";
 import { requirePerson } from "../auth/caller.ts";
 import { recordDeed } from "../store/audit.ts";
 import { getUser, updateUser } from "../store/users.ts";
-import { actorOf } from "./caller.ts";
-import type { ServerDeps } from "./deps.ts";
-import { forPeople } from "./for-whom.ts";
+import { actorOf } from "../http/caller.ts";
+import type { ServerDeps } from "../http/deps.ts";
+import { forPeople } from "../http/for-whom.ts";
 
 const Changes = Type.Object(
   {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseRange } from "../../src/resources/byte-range.ts";
+import { parseRange } from "../../src/http/byte-range.ts";
 
 const size = fc.integer({ min: 0, max: 2 ** 40 });
 const position = fc.integer({ min: 0, max: 2 ** 41 });

@@ -7,7 +7,7 @@ import { powerStreams } from "@ents-backend/schemas/measurement";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect as connectTo, type Db } from "../../src/db/connect.ts";
-import { limitConnections } from "../../src/resources/connections.ts";
+import { limitConnections } from "../../src/http/connections.ts";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { silentLog } from "../support/log.ts";

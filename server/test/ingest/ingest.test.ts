@@ -7,7 +7,7 @@ import { Ingest } from "../../src/ingest/ingest.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { Memory } from "../../src/ingest/lookup.ts";
 import type { Journal } from "../../src/lib/journal.ts";
-import { identifySender } from "../../src/resources/sender.ts";
+import { identifySender } from "../../src/http/sender.ts";
 import { createCell, deleteCell, updateCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";

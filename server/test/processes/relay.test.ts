@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Note, Others } from "../../src/lib/others.ts";
 import { Relay } from "../../src/processes/relay.ts";
 import { Tally } from "../../src/processes/tally.ts";
-import { RequestCounts } from "../../src/resources/request-counts.ts";
+import { RequestCounts } from "../../src/http/request-counts.ts";
 import { Seats } from "../../src/streaming/seats.ts";
 
 /** A process, and what it is told. */

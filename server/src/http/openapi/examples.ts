@@ -1,14 +1,7 @@
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import {
-  asList,
-  asObject,
-  isObject,
-  mapValues,
-  type Json,
-  type JsonObject,
-} from "./openapi-names.ts";
-import { exampleValues } from "./openapi-values.ts";
+import { asList, asObject, isObject, mapValues, type Json, type JsonObject } from "./names.ts";
+import { exampleValues } from "./values.ts";
 
 /**
  * Gives an example to each parameter, each part of a request's body and each answer that is no error, where its route gives

@@ -1,4 +1,4 @@
-import type { Json } from "./openapi-names.ts";
+import type { Json } from "./names.ts";
 
 /** What stands for each name in the examples of the API document: the first that a schema allows. */
 export const exampleValues: Readonly<Record<string, readonly Json[]>> = {

@@ -3,6 +3,9 @@ import type { Redis } from "ioredis";
 import type { AuthDeps } from "../auth/authenticate.ts";
 import type { IdentityProvider } from "../auth/oidc.ts";
 import type { Db } from "../db/connect.ts";
+import type { DatabaseProbe } from "../db/probe.ts";
+import type { Aside } from "../lib/journal-aside.ts";
+import type { Depth } from "../lib/journal-directory.ts";
 import type { Log } from "../lib/log.ts";
 import type { Others } from "../lib/others.ts";
 import type { Metrics } from "../ingest/metrics.ts";
@@ -14,13 +17,26 @@ import type { Neighbours } from "../streaming/elsewhere.ts";
 import type { LiveSettings } from "../streaming/live.ts";
 import type { TtnClient } from "../ttn/client.ts";
 import type { DoorDeps } from "./door.ts";
-import type { ReadyzDeps } from "./readyz.ts";
 
 /** What is needed where devices upload and scientists read. */
 export interface ReadingDeps extends DoorDeps {
   readonly db: Db;
   /** The same database as `db`, for spans of readings. */
   readonly reads: Db;
+}
+
+/** What is looked at to tell whether the server is ready. */
+export interface ReadyzDeps {
+  readonly probe: Pick<DatabaseProbe, "isUp">;
+  /** What holds uploads on disk. Undefined: nothing does. */
+  readonly journal?: {
+    depth(): Pick<Depth, "records" | "bytes">;
+    aside(): Aside;
+    isWritable(): boolean;
+  };
+  readonly bell: Pick<Bell, "isUp">;
+  /** Whether the database has the form that this product needs. */
+  readonly isMigrated?: () => boolean;
 }
 
 /** What the resources need of the rest of the product; each asks for the part it uses. */

@@ -1,8 +1,8 @@
 import { Problem } from "@ents-backend/schemas/problem";
 import type { RouteOptions } from "fastify";
-import type { ErrorKind } from "../lib/errors.ts";
-import { describeHeaders, referToHeaders } from "./openapi-headers.ts";
-import { statuses, toProblemJson } from "./problem.ts";
+import type { ErrorKind } from "../../lib/errors.ts";
+import { describeHeaders, referToHeaders } from "./headers.ts";
+import { statuses, toProblemJson } from "../problem.ts";
 
 declare module "fastify" {
   interface FastifySchema {
