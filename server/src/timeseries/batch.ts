@@ -1,5 +1,5 @@
 import { powerStreams } from "@ents-backend/schemas/measurement";
-import { isSameStream } from "@ents-backend/schemas/sensor";
+import { isSameStream, powerStream } from "@ents-backend/schemas/sensor";
 import type { SensorIds, WantedSensor } from "./sensors.ts";
 import type { Message, NewReading } from "./write.ts";
 
@@ -62,7 +62,8 @@ export async function prepare(
   const halves = readings.filter(isHalfOfPower);
   const ids = await sensors.ensure([...readings, ...halves.map(toPower)]);
   const order = orderByKey(ids, readings);
-  const instants = instantsOf(halves, ids.slice(readings.length), sensors);
+  const own = ownPowers(readings, ids);
+  const instants = instantsOf(halves, ids.slice(readings.length), sensors, own);
   const numberOf = messageNumbers();
   return {
     rows: order.map((at) => toRow(readings[at]!, ids[at]!, numberOf)),
@@ -105,15 +106,30 @@ function orderByKey(ids: readonly number[], readings: readonly NewReading[]): nu
     .sort((a, b) => ids[a]! - ids[b]! || readings[a]!.ts - readings[b]!.ts || a - b);
 }
 
+/** The instants for which a power comes that needn't be made, as a file has one beside voltage and current. */
+function ownPowers(readings: readonly NewReading[], ids: readonly number[]): ReadonlySet<string> {
+  const own = new Set<string>();
+  readings.forEach(({ stream, ts }, at) => {
+    if (isSameStream(stream, powerStream)) own.add(instantKey(ids[at]!, ts));
+  });
+  return own;
+}
+
+function instantKey(powerId: number, ts: number): string {
+  return `${powerId} ${ts}`;
+}
+
 function instantsOf(
   halves: readonly NewReading[],
   powerIds: readonly number[],
   sensors: SensorIds,
+  own: ReadonlySet<string>,
 ): PowerInstant[] {
   const instants = new Map<string, PowerInstant>();
   halves.forEach((half, at) => {
     const powerId = powerIds[at]!;
-    const key = `${powerId} ${half.ts}`;
+    const key = instantKey(powerId, half.ts);
+    if (own.has(key)) return;
     let instant = instants.get(key);
     if (!instant) instants.set(key, (instant = emptyInstant(half, powerId, sensors)));
     if (isSameStream(half.stream, powerStreams.v)) instant.voltage ??= half;
