@@ -266,7 +266,7 @@ const refused: Case[] = [
   ],
   ["bad escapes in the path", () => upload(undecodable, { path: "/api/sensor/%zz" }), 400, "error"],
   ["bad UTF-8 in the path", () => upload(undecodable, { path: "/api/%ff" }), 400, "error"],
-  ...["/", "/api/nope", "/sensor", "/api/sensor/x", `/api/sensor/${"a".repeat(5000)}`].map(
+  ...["/api/nope", "/sensor", "/api/sensor/x", `/api/sensor/${"a".repeat(5000)}`].map(
     (path): Case => [
       `nothing at ${path.slice(0, 20)}`,
       () => upload(measurement(cells.open), { path }),
@@ -286,6 +286,7 @@ const refused: Case[] = [
     405,
     "error",
   ]),
+  ["POST /", () => upload(measurement(cells.open), { path: "/" }), 405, "error"],
   ["POST /api/", () => upload(measurement(cells.open), { path: "/api/" }), 405, "error"],
   [
     "POST /api/, version 2",

@@ -52,7 +52,7 @@ it("is handed no cell by others when it has as many as it may", async () => {
     const answer = await as(api, giver).post(`/api/cell/${id}/share`, share);
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([
       409,
-      "too_many_cells",
+      "owner_has_many_cells",
     ]);
   });
   expect(added).toEqual({});
