@@ -39,7 +39,7 @@ const noMap = defineError("not_found", "no_file", "there is no file {path}");
 /** Imports files, or says what would become of them, tells it, and sets the exit status. `-` is standard input. */
 export async function importFiles(paths: readonly string[], options: ImportOptions): Promise<void> {
   const mapping = options.map === undefined ? undefined : await readMapping(options.map);
-  const report = await untilSignalled(
+  const report = await unlessInterrupted(
     async (signal) =>
       await withOpenFiles(paths, signal, async (files) => {
         const plan = await planImport(files, { format: options.as, mapping }, signal);
@@ -58,7 +58,9 @@ export async function importFiles(paths: readonly string[], options: ImportOptio
 }
 
 /** @returns undefined where a signal came while the files were only looked at */
-async function untilSignalled<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+async function unlessInterrupted<T>(
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
   const stop = new AbortController();
   const unlisten = onceSignalled(() => stop.abort());
   try {
