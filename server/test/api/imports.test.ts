@@ -5,12 +5,13 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCell } from "../../src/store/cells.ts";
 import { setMember } from "../../src/store/members.ts";
+import type { Bell } from "../../src/tasks/bell.ts";
 import { openBell } from "../../src/tasks/bells.ts";
 import { openKinds } from "../../src/tasks/kinds.ts";
 import { Worker } from "../../src/tasks/worker.ts";
 import { useApi } from "../support/api.ts";
 import { holdReading } from "../support/held-reading.ts";
-import { silentLog } from "../support/log.ts";
+import { silentLog as log } from "../support/log.ts";
 import { reading } from "../support/new-readings.ts";
 import { rowsAdded } from "../support/rows.ts";
 import { countFiles } from "../support/tasks.ts";
@@ -18,14 +19,18 @@ import { newUser, type TestUser } from "../support/users.ts";
 import { writeReadings } from "../support/write-readings.ts";
 
 const most_bytes = 300_000;
-const api = useApi(undefined, ({ settings }) => ({
-  settings: { ...settings, importMax_bytes: most_bytes, resultsMax_bytes: 20_000_000 },
-}));
+let bell: Bell;
+const api = useApi(undefined, ({ db, settings }) => {
+  bell = openBell({ db, url: api.databaseUrl }, { redisUrl: undefined, log });
+  return {
+    bell,
+    settings: { ...settings, importMax_bytes: most_bytes, resultsMax_bytes: 20_000_000 },
+  };
+});
 
 let worker: Worker;
 beforeAll(() => {
-  const [db, log] = [api.db, silentLog];
-  const bell = openBell({ db, url: api.databaseUrl }, { redisUrl: undefined, log });
+  const { db } = api;
   const kinds = openKinds({ db, clock: () => api.now });
   worker = new Worker({ db, bell, kinds, log, name: "test", atOnce: 2 });
   worker.start();
