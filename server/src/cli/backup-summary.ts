@@ -9,9 +9,10 @@ export function describeTotals(totals: Totals): string {
   return `${rows.toLocaleString("en")} rows of ${tables} tables`;
 }
 
-/** `1.2 MB`. */
+/** `46.6 kB`, `1.2 MB`. */
 export function describeSize(bytes: number): string {
-  return `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
+  const [size, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : [bytes / 1e6, "MB"];
+  return `${size.toLocaleString("en", { maximumFractionDigits: 1 })} ${unit}`;
 }
 
 /** Passes chunks on, and tells how long each was. */

@@ -93,7 +93,8 @@ function describeOutcome(
   if (isVain({ rows, bad_rows }))
     return "No row of it could be read: see why above. Nothing was stored.";
   if (dryRun) return "Nothing was stored: this was a dry run.";
-  const rest = bad_rows > 0 ? ` ${count(bad_rows)} bad rows did NOT go in.` : "";
+  const rest =
+    bad_rows > 0 ? ` ${count(bad_rows)} bad ${bad_rows === 1 ? "row" : "rows"} did NOT go in.` : "";
   return (
     (readings.new > 0 ? "Done." : "Nothing new: there was a reading for every instant.") + rest
   );

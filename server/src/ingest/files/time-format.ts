@@ -8,7 +8,7 @@ export type TimeFormat = (text: string) => number | undefined;
 const badFormat = defineError(
   "invalid",
   "bad_time_format",
-  "the time format {format} can't be read: it is iso, unix, unix-ms, rfc1123, excel, or a pattern of %Y %y %m %b %B %d %e %H %I %p %M %S %f %z with at least a day, a month and a year",
+  "the time format {format} can't be read: it is iso, unix, unix-ms, rfc1123, excel, or a pattern of %Y %y %m %b %B %d %e %H %I %p %M %S %f %z %a %A with at least a day, a month and a year",
 );
 
 /** Formats that have a name. */
