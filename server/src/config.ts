@@ -12,21 +12,26 @@ import { describeSchemaError } from "./lib/schema-error.ts";
 
 const invalidConfig = defineError("invalid", "invalid_config", "{problems}");
 
+/** A text that may be left out; an example says how it is written where one isn't. */
+const like = (example: string, pattern: string) =>
+  Type.Optional(Type.String({ pattern, examples: [example] }));
+
 /** Every environment variable that is read, and its default. `.env.example` lists them with what they do. */
 const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000 }),
   HOST: Type.String({ default: "127.0.0.1" }),
   WEB_CONCURRENCY: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
   DATA_DIR: Type.Optional(Type.String()),
-  DATABASE_URL: Type.Optional(Type.String({ pattern: "^postgres(ql)?://" })),
-  REDIS_URL: Type.Optional(Type.String({ pattern: "^rediss?://" })),
+  DATABASE_URL: like("postgres://user:password@host:5432/ents", "^postgres(ql)?://"),
+  REDIS_URL: like("redis://host:6379", "^rediss?://"),
   JOURNAL_MAX_MB: Type.Integer({ minimum: 1, default: 1024 }),
   LOG_LEVEL: Type.Enum(["debug", "info", "warn", "error", "silent"], { default: "info" }),
   DEMO: Type.Boolean({ default: true }),
-  PUBLIC_URL: Type.Optional(Type.String({ pattern: "^https?://[^/]+$" })),
-  TRUST_PROXY: Type.Optional(Type.String({ pattern: "^([0-9a-fA-F.:/, ]+|loopback)$" })),
-  CORS_ORIGINS: Type.Optional(
-    Type.String({ pattern: "^https?://[^/*,\\s]+(\\s*,\\s*https?://[^/*,\\s]+)*$" }),
+  PUBLIC_URL: like("https://ents.example.org", "^https?://[^/]+$"),
+  TRUST_PROXY: like("10.0.0.0/8", "^([0-9a-fA-F.:/, ]+|loopback)$"),
+  CORS_ORIGINS: like(
+    "https://dashboard.example.org",
+    "^https?://[^/*,\\s]+(\\s*,\\s*https?://[^/*,\\s]+)*$",
   ),
   RATE_LIMIT: Type.Enum(["on", "off"], { default: "on" }),
   RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 600 }),
@@ -42,12 +47,12 @@ const Environment = Type.Object({
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32 })),
   METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   LIVE_PER_ADDRESS: Type.Integer({ minimum: 1, default: 100 }),
-  OIDC_ISSUER: Type.Optional(Type.String({ pattern: "^https?://" })),
+  OIDC_ISSUER: like("https://login.example.org", "^https?://"),
   OIDC_CLIENT_ID: Type.Optional(Type.String()),
   OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
   GOOGLE_CLIENT_ID: Type.Optional(Type.String()),
   GOOGLE_CLIENT_SECRET: Type.Optional(Type.String()),
-  OAUTH_REDIRECT_URI: Type.Optional(Type.String({ pattern: "^https?://" })),
+  OAUTH_REDIRECT_URI: like("https://ents.example.org/auth/callback", "^https?://"),
   TTN_API_KEY: Type.Optional(Type.String()),
   TTN_APP_ID: Type.Optional(Type.String()),
   TTN_IDENTITY_URL: Type.String({
@@ -282,8 +287,18 @@ function describe(values: unknown, given: Given): string {
   return Value.Errors(Environment, values)
     .map((error) => {
       const name = error.instancePath.slice(1);
-      const problem = describeSchemaError(error, name);
+      const problem =
+        error.keyword === "pattern"
+          ? `${name} must be like ${exampleOf(name)}`
+          : describeSchemaError(error, name);
       return secrets.has(name) ? problem : `${problem}, not ${given[name]}`;
     })
     .join("\n");
+}
+
+/** How a setting is written: its example, or its default. */
+function exampleOf(name: string): string {
+  const properties: Readonly<Record<string, object>> = Environment.properties;
+  const schema = properties[name] as { examples?: [string]; default?: string };
+  return schema.examples?.[0] ?? schema.default!;
 }

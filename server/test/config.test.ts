@@ -22,6 +22,19 @@ describe("a secret", () => {
   });
 });
 
+it.each([
+  [
+    "PUBLIC_URL",
+    "https://e.org/",
+    /^PUBLIC_URL .* https:\/\/ents.example.org, not https:\/\/e.org\/$/,
+  ],
+  ["RESULT_TTL", "1w", /^RESULT_TTL must be like 7d, not 1w$/],
+  ["TTN_CLUSTER_URL", "nam1", /^TTN_CLUSTER_URL must be like https:[^,]*, not nam1$/],
+  ["DATABASE_URL", "secret@host", /^DATABASE_URL must be like postgres:(?!.*secret)/],
+])("%s says how it is written where it is %s", (name, value, said) => {
+  expect(() => loadConfig({ [name]: value })).toThrow(said);
+});
+
 describe("CORS_ORIGINS", () => {
   it("is a list of origins, as browsers name them", () => {
     const list = "https://Dashboard.example.org:443, http://localhost:3000";
