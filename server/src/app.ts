@@ -6,7 +6,7 @@ import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
 import { Ingest, type IngestDeps } from "./ingest/ingest.ts";
-import { openMetrics, type Gather, type Metrics } from "./ingest/metrics.ts";
+import { openMetrics, type Gather, type Metrics } from "./metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
 import type { Others } from "./lib/others.ts";

@@ -8,7 +8,7 @@ const source = fileURLToPath(new URL("../src", import.meta.url));
 /** The shelves, lowest first: a file may import from its own folder and from any shelf below, never beside. */
 const shelves: readonly (readonly string[])[] = [
   ["lib"],
-  ["config"],
+  ["config", "metrics"],
   ["db"],
   ["store", "timeseries", "ttn"],
   ["ingest", "auth", "exports"],

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { openMetrics } from "../src/ingest/metrics.ts";
+import { openMetrics } from "../src/metrics.ts";
 
 interface Dashboard {
   readonly panels: readonly {

@@ -8,7 +8,7 @@ import type { Aside } from "../lib/journal-aside.ts";
 import type { Depth } from "../lib/journal-directory.ts";
 import type { Log } from "../lib/log.ts";
 import type { Others } from "../lib/others.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import type { QuarantineKeeper } from "../ingest/quarantine-keeper.ts";
 import type { UploadPolicy } from "../store/cells.ts";
 import type { Bell } from "../tasks/bell.ts";

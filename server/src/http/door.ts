@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeResponse, encodeVerdicts } from "../ingest/answer.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import type { Ingest, Outcome, Stored } from "../ingest/ingest.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import { SensorError } from "../ingest/refusal.ts";
 import type { Credentials, Measurement, Uplink } from "../ingest/uplink.ts";
 import type { TokenSettings } from "../auth/tokens.ts";

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { redactPath } from "../auth/keys.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import { isForNode } from "./problem.ts";
 
 interface WatchDeps {

@@ -5,7 +5,7 @@ import { StaleDirectory } from "../timeseries/store-readings.ts";
 import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
 import { judge, type Judgement } from "./judge.ts";
 import { Memory } from "./lookup.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
 import { refuseOverfull } from "./overfull.ts";
 import { quarantine, type QuarantineDeps } from "./quarantine.ts";

@@ -1,4 +1,4 @@
-import type { Snapshot } from "../ingest/metrics.ts";
+import type { Snapshot } from "../metrics.ts";
 import type { Note } from "../lib/others.ts";
 import type { Example } from "../store/demo.ts";
 

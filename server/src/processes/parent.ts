@@ -1,4 +1,4 @@
-import type { Gather, Metrics, Snapshot } from "../ingest/metrics.ts";
+import type { Gather, Metrics, Snapshot } from "../metrics.ts";
 import { deadline } from "../lib/deadline.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import { Notes, type Note, type Others } from "../lib/others.ts";

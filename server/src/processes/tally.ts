@@ -1,4 +1,4 @@
-import { addCounts, type Snapshot } from "../ingest/metrics.ts";
+import { addCounts, type Snapshot } from "../metrics.ts";
 
 /** What processes have counted: the living as they last said, and those that are gone, so that no count falls back. */
 export class Tally<Process> {

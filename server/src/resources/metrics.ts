@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Db } from "../db/connect.ts";
 import { isLoopback } from "../lib/addresses.ts";
 import { defineError } from "../lib/errors.ts";
@@ -38,6 +38,7 @@ export const metrics: FastifyPluginAsyncTypebox<{ deps: MetricsDeps }> = async (
     const { records, bytes } = journal?.depth() ?? { records: 0, bytes: 0 };
     deps.metrics.journalUploads.set(records);
     deps.metrics.journalBytes.set(bytes);
+    deps.metrics.journalWritable.set(journal?.isWritable() === false ? 0 : 1);
     deps.metrics.journalAsideBytes.set(journal?.aside().bytes ?? 0);
   });
   deps.metrics.beforeReading(async () => {

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Db } from "../db/connect.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";

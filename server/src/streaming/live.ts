@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from "node:http";
 import proxyAddr from "@fastify/proxy-addr";
 import type { AuthDeps } from "../auth/authenticate.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Clock } from "../lib/clock.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";

@@ -1,6 +1,6 @@
 import { requirePerson } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
-import type { Metrics } from "../ingest/metrics.ts";
+import type { Metrics } from "../metrics.ts";
 import { KnownError } from "../lib/errors.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";

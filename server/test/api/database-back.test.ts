@@ -67,7 +67,7 @@ describe("a database that comes back", () => {
     await server.stop();
   });
 
-  it("gets uploads itself again also where the journal has become unusable, and `/readyz` says that it is", async () => {
+  it("gets uploads itself again also where the journal has become unusable, and `/readyz` and `/metrics` say that it is", async () => {
     const cellId = await newCell(api);
     const path = newDirectory();
     await using revocable = await openRevocable();
@@ -75,6 +75,8 @@ describe("a database that comes back", () => {
     const send = async (at: number) =>
       (await upload(server, formats["version 1"]({ cellId, ts: ts + at }))).statusCode;
     const readiness = async (): Promise<object> => (await server.app.inject("/readyz")).json();
+    const isWritable = async () =>
+      /^ents_journal_writable (\d)$/m.exec((await server.app.inject("/metrics")).body)?.[1];
     const added = await rowsAdded(api.db, async () => {
       expect(await send(0)).toBe(200);
       await revocable.revoke();
@@ -85,10 +87,12 @@ describe("a database that comes back", () => {
       await revocable.admit();
       await expect.poll(async () => await send(1), { timeout: 15_000 }).toBe(200);
       expect(await readiness()).toMatchObject({ status: "ready", journal: { unwritable: true } });
+      expect(await isWritable()).toBe("0");
       await rm(path);
       await server.journal.look();
       expect(await readiness()).toMatchObject({ journal: { uploads: 0, bytes: 0 } });
       expect(await readiness()).not.toMatchObject({ journal: { unwritable: true } });
+      expect(await isWritable()).toBe("1");
     });
     expect(added).toEqual({ sensor: 1, reading: 2, logger_sighting: 1 });
     await server.stop();

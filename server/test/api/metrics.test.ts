@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { connect } from "../../src/db/connect.ts";
-import { openMetrics } from "../../src/ingest/metrics.ts";
+import { openMetrics } from "../../src/metrics.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { testDeps, useApi } from "../support/api.ts";
 import { openJournal, useDirectories } from "../support/journal.ts";
@@ -39,6 +39,7 @@ describe("GET /metrics", () => {
       "ents_journal_appended_total 0",
       "ents_journal_applied_total 0",
       "ents_journal_unkept_total 0",
+      "ents_journal_writable 1",
       "ents_journal_aside_bytes 0",
       "ents_quarantine_uploads 0",
       "ents_quarantine_bytes 0",

@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openMetrics } from "../../src/ingest/metrics.ts";
+import { openMetrics } from "../../src/metrics.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { RawConnection } from "../support/raw-http.ts";
 import { testDeps, testIngest, useApi } from "../support/api.ts";

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, describe, expect, it } from "vitest";
-import { openMetrics } from "../../src/ingest/metrics.ts";
+import { openMetrics } from "../../src/metrics.ts";
 import { Placer, type PlaceDeps } from "../../src/ingest/place.ts";
 import { toRecord } from "../../src/ingest/record.ts";
 import { unknownCell } from "../../src/ingest/refusal.ts";

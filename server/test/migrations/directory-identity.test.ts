@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Db } from "../../src/db/connect.ts";
-import { openMetrics } from "../../src/ingest/metrics.ts";
+import { openMetrics } from "../../src/metrics.ts";
 import { Placer } from "../../src/ingest/place.ts";
 import type { Measurement } from "../../src/ingest/uplink.ts";
 import { createCell } from "../../src/store/cells.ts";

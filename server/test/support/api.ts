@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { IdentityProvider } from "../../src/auth/oidc.ts";
 import { checkServer, type Db } from "../../src/db/connect.ts";
 import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
-import { openMetrics } from "../../src/ingest/metrics.ts";
+import { openMetrics } from "../../src/metrics.ts";
 import { QuarantineKeeper } from "../../src/ingest/quarantine-keeper.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { KnownError } from "../../src/lib/errors.ts";

@@ -22,12 +22,50 @@ const commitBuckets_s = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 /**
- * What is counted and measured of one server: its write path, and the requests that it answers.
+ * What is counted and measured of one server: its write path, the requests that it answers, and who listens.
  *
  * @param gather undefined: the server is this process alone
  */
 export function openMetrics(gather?: Gather) {
   const registry = new Registry();
+  const updates: (() => void | Promise<void>)[] = [];
+  const updateAll = async () =>
+    await Promise.allSettled(updates.map(async (update) => await update()));
+
+  return {
+    ...defineMetrics(registry),
+
+    /** Has something brought up to date before each reading. What fails leaves its gauge as it was. */
+    beforeReading(update: () => void | Promise<void>): void {
+      updates.push(update);
+    },
+
+    /**
+     * Adds memory, processor, event loop and garbage collection. Only once a process: what measures these never
+     * stops.
+     */
+    addProcess(): void {
+      collectDefaultMetrics({ register: registry });
+    },
+
+    contentType: registry.contentType,
+
+    /** Everything, in the text format of Prometheus, version 0.0.4: of all processes, where the server is several. */
+    async read(): Promise<string> {
+      if (gather) return await Registry.aggregate([...(await gather())]).metrics();
+      await updateAll();
+      return await registry.metrics();
+    },
+
+    /** Everything of this process. */
+    async snapshot(): Promise<Snapshot> {
+      await updateAll();
+      return await registry.getMetricsAsJSON();
+    },
+  };
+}
+
+function defineMetrics(registry: Registry) {
   const registers = [registry];
   const counter = <Label extends string = never>(
     name: string,
@@ -46,9 +84,6 @@ export function openMetrics(gather?: Gather) {
     buckets: number[],
     ...labelNames: Label[]
   ) => new Histogram<Label>({ name, help, buckets, labelNames, registers });
-  const updates: (() => void | Promise<void>)[] = [];
-  const updateAll = async () =>
-    await Promise.allSettled(updates.map(async (update) => await update()));
 
   const metrics = {
     uploads: counter(
@@ -86,6 +121,11 @@ export function openMetrics(gather?: Gather) {
       "ents_journal_unkept_total",
       "Uploads of the journal that could be kept nowhere in the database, and are in files beside it.",
     ),
+    journalWritable: gauge(
+      "ents_journal_writable",
+      "Whether uploads could go to the journal: 1 or 0.",
+      "min",
+    ),
     journalAsideBytes: gauge(
       "ents_journal_aside_bytes",
       "Size of what is kept beside the journal because it was damaged or could not be applied.",
@@ -122,36 +162,5 @@ export function openMetrics(gather?: Gather) {
   };
   // A series that begins with its first count hides that count from those who look at differences.
   for (const result of ["stored", "repeated", "conflicting"]) metrics.readings.inc({ result }, 0);
-
-  return {
-    ...metrics,
-
-    /** Has something brought up to date before each reading. What fails leaves its gauge as it was. */
-    beforeReading(update: () => void | Promise<void>): void {
-      updates.push(update);
-    },
-
-    /**
-     * Adds memory, processor, event loop and garbage collection. Only once a process: what measures these never
-     * stops.
-     */
-    addProcess(): void {
-      collectDefaultMetrics({ register: registry });
-    },
-
-    contentType: registry.contentType,
-
-    /** Everything, in the text format of Prometheus, version 0.0.4: of all processes, where the server is several. */
-    async read(): Promise<string> {
-      if (gather) return await Registry.aggregate([...(await gather())]).metrics();
-      await updateAll();
-      return await registry.metrics();
-    },
-
-    /** Everything of this process. */
-    async snapshot(): Promise<Snapshot> {
-      await updateAll();
-      return await registry.getMetricsAsJSON();
-    },
-  };
+  return metrics;
 }
