@@ -1,9 +1,9 @@
 import type { Db } from "../db/connect.ts";
+import { hour_s } from "../lib/duration.ts";
 import { recordDeed } from "../store/audit.ts";
 import type { Visit } from "./accounts.ts";
 
 const mostAnHour = 1000;
-const hour_s = 3600;
 
 /**
  * Failed logins in the audit log. Of those in a row the 1st, 2nd, 4th, 8th … are noted, and in all only so many an hour:

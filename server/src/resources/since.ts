@@ -11,7 +11,7 @@ import {
   listArrivals,
   type ArrivedReading,
   type LogPart,
-  type Place,
+  type LogPosition,
 } from "../timeseries/arrivals.ts";
 import { parsePossibleCells } from "../http/sought.ts";
 
@@ -71,7 +71,7 @@ export const since: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (
 /** The next part in which there is something. */
 async function readOn(
   db: Db,
-  after: Place,
+  after: LogPosition,
   cellIds: readonly number[],
   limit: number,
 ): Promise<LogPart> {

@@ -4,7 +4,7 @@ import { nobody, type Caller } from "../auth/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 import { cellNotFound } from "../store/cells.ts";
-import type { Place } from "../timeseries/arrivals.ts";
+import type { LogPosition } from "../timeseries/arrivals.ts";
 import type { Audience } from "./audience.ts";
 import { Batch } from "./batch.ts";
 import { formatCursor } from "./cursor.ts";
@@ -73,7 +73,7 @@ export class Admission {
    * @param after from where on; undefined: from now on
    * @throws KnownError when there are too many, or the log doesn't reach back as far
    */
-  async follow(guest: Guest, cellIds: readonly number[], after?: Place): Promise<Subscribed> {
+  async follow(guest: Guest, cellIds: readonly number[], after?: LogPosition): Promise<Subscribed> {
     const { audience, db } = this.#deps;
     const all = new Set([...audience.cellsOf(guest), ...cellIds]);
     if (all.size > mostCells) throw tooManyCells({ most: mostCells });

@@ -5,13 +5,13 @@ import { every, type Repetition } from "../lib/every.ts";
 import type { KnownError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import {
-  comparePlaces,
+  comparePositions,
   findLogEnd,
   findNews,
   isCursorGone,
   listArrivals,
   type LogPart,
-  type Place,
+  type LogPosition,
 } from "../timeseries/arrivals.ts";
 import { formatCursor } from "./cursor.ts";
 import { toEvents } from "./events.ts";
@@ -53,7 +53,7 @@ export class Audience {
   readonly #deps: AudienceDeps;
   readonly #followings = new Followings();
   /** Where those are who are told at once; undefined while nobody listens. */
-  #end: Place | undefined;
+  #end: LogPosition | undefined;
   #turns: Repetition | undefined;
   /** Before this nothing new is expected. */
   #due_ms = 0;
@@ -87,9 +87,9 @@ export class Audience {
   async follow(
     listener: Listener,
     cellIds: readonly number[],
-    after: Place | undefined,
+    after: LogPosition | undefined,
     goesOn: () => boolean,
-  ): Promise<Place> {
+  ): Promise<LogPosition> {
     const { db } = this.#deps;
     if (after) await findNews(db, after);
     const found = this.#end ?? (await findLogEnd(db));
@@ -129,7 +129,7 @@ export class Audience {
   }
 
   /** Tells what is new since `end` to those who are told at once. @returns where they are now */
-  async #goOn(end: Place): Promise<Place> {
+  async #goOn(end: LogPosition): Promise<LogPosition> {
     const { db } = this.#deps;
     try {
       const newEnd = await findNews(db, end);
@@ -152,7 +152,7 @@ export class Audience {
   }
 
   /** Tells all who have kept up, some at a time: uploads are answered in between. */
-  async #tellTogether({ readings }: LogPart, since: Place): Promise<void> {
+  async #tellTogether({ readings }: LogPart, since: LogPosition): Promise<void> {
     // As often as only other cells were uploaded to, which is no reason to go through thousands who listen.
     if (readings.length === 0) return;
     const joined = this.#followings.joined();
@@ -181,7 +181,7 @@ export class Audience {
   }
 
   /** Tells some of those who are behind what comes next. @returns whether there were any */
-  async #catchUp(end: Place): Promise<boolean> {
+  async #catchUp(end: LogPosition): Promise<boolean> {
     const group = this.#followings.nextGroup(end);
     if (!group) return false;
     const { behind: after } = group;
@@ -226,17 +226,17 @@ export class Audience {
     }
   }
 
-  /** What one listener is told that follows some of its cells from a later place only. */
-  #above({ floors }: Following, { readings }: LogPart, since: Place): Batch {
-    const wanted = readings.filter(({ cellId, place }) => {
+  /** What one listener is told that follows some of its cells from a later position only. */
+  #above({ floors }: Following, { readings }: LogPart, since: LogPosition): Batch {
+    const wanted = readings.filter(({ cellId, position }) => {
       const floor = floors.get(cellId);
-      return !(floor && comparePlaces(place, floor) <= 0);
+      return !(floor && comparePositions(position, floor) <= 0);
     });
     return toBatch({ readings: wanted }, since);
   }
 
   /** Another database has taken this one's place, or nobody looked at the log for as long as it is kept. */
-  async #beginAnew(error: KnownError): Promise<Place> {
+  async #beginAnew(error: KnownError): Promise<LogPosition> {
     const end = await findLogEnd(this.#deps.db);
     const batch = new Batch([lossMessage(error, end)]);
     for (const listener of this.#followings) listener.tell(batch);
@@ -244,7 +244,7 @@ export class Audience {
     return (this.#end = end);
   }
 
-  #remind(end: Place): void {
+  #remind(end: LogPosition): void {
     const now_ms = performance.now();
     if (now_ms - this.#reminded_ms < reminder_ms) return;
     this.#reminded_ms = now_ms;
@@ -259,7 +259,7 @@ export class Audience {
   }
 }
 
-function toBatch({ readings }: Pick<LogPart, "readings">, since: Place): Batch {
+function toBatch({ readings }: Pick<LogPart, "readings">, since: LogPosition): Batch {
   const messages = arrange(toEvents(readings), () => mostEvents.atMost, formatCursor(since));
   return new Batch(messages.map(({ message }) => message));
 }
@@ -269,7 +269,7 @@ function restAfter(telling_ms: number): number {
 }
 
 /** @param end from where those go on who have missed something */
-function lossMessage({ code, message }: KnownError, end: Place): Message {
+function lossMessage({ code, message }: KnownError, end: LogPosition): Message {
   const cursor = formatCursor(end);
   return { name: "subscribe_error", data: { code, message, cursor }, cursor };
 }

@@ -1,5 +1,5 @@
 import { defineError } from "../lib/errors.ts";
-import type { Place } from "../timeseries/arrivals.ts";
+import type { LogPosition } from "../timeseries/arrivals.ts";
 
 const cursorInvalid = defineError(
   "invalid",
@@ -7,13 +7,13 @@ const cursorInvalid = defineError(
   "this is no cursor: give back one of an event or an answer, as it came",
 );
 
-/** A place in the log, as clients are told it. */
-export function formatCursor({ log, xid, id, nth }: Place): string {
+/** A position in the log, as clients are told it. */
+export function formatCursor({ log, xid, id, nth }: LogPosition): string {
   return [log, xid, id, nth].map((number) => number.toString(36)).join("-");
 }
 
 /** @throws KnownError when a text is no cursor */
-export function parseCursor(text: string): Place {
+export function parseCursor(text: string): LogPosition {
   const parts = /^[0-9a-z]{1,10}(-[0-9a-z]{1,10}){3}$/.test(text) ? text.split("-") : [];
   const numbers = parts.map((part) => Number.parseInt(part, 36));
   const [log, xid, id, nth] = numbers;

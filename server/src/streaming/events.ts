@@ -1,7 +1,7 @@
 import type { MeasurementReceived } from "@ents-backend/schemas/live-events";
 import { findField, terosStreams } from "@ents-backend/schemas/measurement";
 import { isSameStream, powerStream } from "@ents-backend/schemas/sensor";
-import { comparePlaces, type ArrivedReading } from "../timeseries/arrivals.ts";
+import { comparePositions, type ArrivedReading } from "../timeseries/arrivals.ts";
 import { asSent } from "./as-sent.ts";
 import { formatCursor } from "./cursor.ts";
 
@@ -23,14 +23,15 @@ export function toEvents(readings: readonly ArrivedReading[]): MeasurementReceiv
 }
 
 function endOfMessage(readings: readonly ArrivedReading[], start: number): number {
-  const { place } = readings[start]!;
+  const { position } = readings[start]!;
   let end = start + 1;
-  while (end < readings.length && comparePlaces(readings[end]!.place, place) === 0) end += 1;
+  while (end < readings.length && comparePositions(readings[end]!.position, position) === 0)
+    end += 1;
   return end;
 }
 
 function toEvent(readings: readonly ArrivedReading[]): MeasurementReceived {
-  const [{ place, cellId, loggerId, ts }] = readings as [ArrivedReading];
+  const [{ position, cellId, loggerId, ts }] = readings as [ArrivedReading];
   const values = readings.map(toValue);
   return {
     type: values[0]!.type,
@@ -39,7 +40,7 @@ function toEvent(readings: readonly ArrivedReading[]): MeasurementReceived {
     timestamp: ts,
     data: Object.fromEntries(values.map(({ key, value }) => [key, value])),
     obj_count: 0,
-    cursor: formatCursor(place),
+    cursor: formatCursor(position),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { every, type Repetition } from "../lib/every.ts";
 import type { Log } from "../lib/log.ts";
 import type { Others } from "../lib/others.ts";
-import type { Place } from "../timeseries/arrivals.ts";
+import type { LogPosition } from "../timeseries/arrivals.ts";
 import { cellNotFound } from "../store/cells.ts";
 import { Admission, type Shown } from "./admission.ts";
 import { Audience } from "./audience.ts";
@@ -138,7 +138,7 @@ interface StreamOrder {
   readonly shown: Shown;
   readonly address: string;
   readonly cellIds: readonly number[];
-  readonly after: Place | undefined;
+  readonly after: LogPosition | undefined;
 }
 
 /** Finds out whose request one is, as the rest of the API does. */

@@ -4,7 +4,7 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { defineError } from "../lib/errors.ts";
 import { describeSchemaError } from "../lib/schema-error.ts";
-import type { Place } from "../timeseries/arrivals.ts";
+import type { LogPosition } from "../timeseries/arrivals.ts";
 import { mostCells } from "./admission.ts";
 import { parseCursor } from "./cursor.ts";
 
@@ -23,7 +23,7 @@ const Payload = Compile(
 /** What `subscribe_cells` and `unsubscribe_cells` are about. */
 export interface CellsPayload {
   readonly cellIds: readonly number[];
-  readonly after: Place | undefined;
+  readonly after: LogPosition | undefined;
 }
 
 /** @throws KnownError when a payload is not `{cellIds: [1, 2], cursor?}` */

@@ -3,11 +3,11 @@ import type { Db } from "../db/connect.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 
 /**
- * A place in the log of what was stored: behind some of its readings, and before all others. Places are in the order
- * in which transactions began, which is known as soon as none as old is under way: nothing comes before a place that
+ * A position in the log of what was stored: behind some of its readings, and before all others. Positions are in the order
+ * in which transactions began, which is known as soon as none as old is under way: nothing comes before a position that
  * has been read.
  */
-export interface Place {
+export interface LogPosition {
   /** Which log: a database that takes another one's place has another. */
   readonly log: number;
   readonly xid: number;
@@ -20,7 +20,7 @@ export interface Place {
 /** A stored reading, as the log has it. */
 export interface ArrivedReading {
   /** The same for those that came as one message. */
-  readonly place: Place;
+  readonly position: LogPosition;
   /** Whether it came in a message of several values, and whether that has its water content as a fraction. */
   readonly inMessage: boolean;
   readonly hasFraction: boolean;
@@ -42,7 +42,7 @@ export interface LogPart {
   /** In order; those of one message are side by side. */
   readonly readings: readonly ArrivedReading[];
   /** Where the next part begins. */
-  readonly next: Place;
+  readonly next: LogPosition;
   /** Whether that is all there was. */
   readonly isWhole: boolean;
 }
@@ -73,8 +73,8 @@ const lastRow = sql`(
  * The end of the log: nothing that is not yet behind it comes before it. It is behind a row, which is on the disk, and
  * not at a transaction, whose number is given again after a crash.
  */
-export async function findLogEnd(db: Db): Promise<Place> {
-  const { rows } = await sql<{ log: number; last: RowPlace | null; forgotten: RowPlace }>`
+export async function findLogEnd(db: Db): Promise<LogPosition> {
+  const { rows } = await sql<{ log: number; last: RowPosition | null; forgotten: RowPosition }>`
     select log, ${lastRow} as last, array[forgotten_xid::text::bigint, forgotten_id] as forgotten
     from arrival_log`.execute(db);
   const { log, last, forgotten } = rows[0]!;
@@ -83,17 +83,17 @@ export async function findLogEnd(db: Db): Promise<Place> {
   return { log, xid, id, nth: 0 };
 }
 
-/** The end of the log, where something is behind a place; else undefined. @throws KnownError as listArrivals does */
-export async function findNews(db: Db, after: Place): Promise<Place | undefined> {
-  const { rows } = await sql<Head & { last: RowPlace | null }>`
+/** The end of the log, where something is behind a position; else undefined. @throws KnownError as listArrivals does */
+export async function findNews(db: Db, after: LogPosition): Promise<LogPosition | undefined> {
+  const { rows } = await sql<Head & { last: RowPosition | null }>`
     with head as (${head(after)}) select *, ${lastRow} as last from head`.execute(db);
   const { log, last } = check(rows[0]!);
   const end = last && behind(log, last);
-  return end && comparePlaces(end, after) > 0 ? end : undefined;
+  return end && comparePositions(end, after) > 0 ? end : undefined;
 }
 
 /**
- * What was stored in some cells behind a place in the log, as far as one part goes.
+ * What was stored in some cells behind a position in the log, as far as one part goes.
  *
  * @param upTo where the part ends at the latest; undefined: at the end of the log
  * @param limit readings at most, but for those of one message; these are all there, or none of them
@@ -107,8 +107,8 @@ export async function listArrivals(
     cellIds,
     limit,
   }: {
-    readonly after: Place;
-    readonly upTo?: Place | undefined;
+    readonly after: LogPosition;
+    readonly upTo?: LogPosition | undefined;
     readonly cellIds: readonly number[];
     readonly limit: number;
   },
@@ -159,14 +159,14 @@ export async function listArrivals(
   const found = rows.flatMap((row) => (isFound(row) ? [toReading(row, log)] : []));
   if (found.length > limit) {
     const readings = withoutLastMessage(found);
-    return { readings, next: readings.at(-1)!.place, isWhole: false };
+    return { readings, next: readings.at(-1)!.position, isWhole: false };
   }
   const end = last ? behind(log, last) : after;
   return { readings: found, next: isLast && upTo ? upTo : end, isWhole: isLast };
 }
 
 /** Which row of the log. */
-type RowPlace = readonly [xid: number, id: number];
+type RowPosition = readonly [xid: number, id: number];
 
 interface Head {
   readonly log: number;
@@ -175,18 +175,18 @@ interface Head {
 
 interface Step {
   readonly isLast: boolean;
-  readonly last: RowPlace | null;
+  readonly last: RowPosition | null;
 }
 
-interface Found extends Omit<ArrivedReading, "place" | "inMessage" | "hasFraction"> {
+interface Found extends Omit<ArrivedReading, "position" | "inMessage" | "hasFraction"> {
   readonly xid: number;
   readonly id: number;
   readonly nth: number;
   readonly message: number;
 }
 
-/** What is known of the log as a whole, and whether it reaches back to a place. */
-function head({ log, xid, id }: Place) {
+/** What is known of the log as a whole, and whether it reaches back to a position. */
+function head({ log, xid, id }: LogPosition) {
   return sql`
     select log,
       log = ${log} and (forgotten_xid, forgotten_id) <= (${xid}::text::xid8, ${id}::bigint)
@@ -206,7 +206,7 @@ function isFound<Row extends object>(row: Row & Partial<Found>): row is Row & Fo
 function toReading({ xid, id, nth, message, ...reading }: Found, log: number): ArrivedReading {
   const { cellId, sensorId, name, measurement, unit, ts, value, receivedAt, loggerId } = reading;
   return {
-    place: { log, xid, id, nth },
+    position: { log, xid, id, nth },
     inMessage: message !== 0,
     hasFraction: message < 0,
     cellId,
@@ -223,17 +223,17 @@ function toReading({ xid, id, nth, message, ...reading }: Found, log: number): A
 
 /** The last message comes next, unless it is all there is. */
 function withoutLastMessage(readings: readonly ArrivedReading[]): readonly ArrivedReading[] {
-  const { place: last } = readings.at(-1)!;
-  const others = readings.filter(({ place }) => comparePlaces(place, last) < 0);
+  const { position: last } = readings.at(-1)!;
+  const others = readings.filter(({ position }) => comparePositions(position, last) < 0);
   return others.length > 0 ? others : readings;
 }
 
-function behind(log: number, [xid, id]: RowPlace): Place {
+function behind(log: number, [xid, id]: RowPosition): LogPosition {
   return { log, xid, id: id + 1, nth: 0 };
 }
 
-/** Negative where `a` comes before `b`, 0 where they are the same. Places of one log. */
-export function comparePlaces(a: Place, b: Place): number {
+/** Negative where `a` comes before `b`, 0 where they are the same. Positions of one log. */
+export function comparePositions(a: LogPosition, b: LogPosition): number {
   return a.xid - b.xid || a.id - b.id || a.nth - b.nth;
 }
 

@@ -4,7 +4,7 @@ import { deleteCell } from "../../src/store/cells.ts";
 import { useApi } from "../support/api.ts";
 import { as } from "../support/as.ts";
 import { newKey } from "../support/keys.ts";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { rowsAdded } from "../support/rows.ts";
 import { acquaint, newTeam, type Team } from "../support/team.ts";
 import { newUser, type TestUser } from "../support/users.ts";

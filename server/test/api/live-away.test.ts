@@ -3,7 +3,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import { newApiKey } from "../../src/auth/keys.ts";
 import { connect } from "../../src/db/connect.ts";
 import { useApi } from "../support/api.ts";
-import { useListening, waitUntil } from "../support/listen.ts";
+import { useListening } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { silentLog } from "../support/log.ts";
 
 /** Nobody listens there. */

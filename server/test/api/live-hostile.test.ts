@@ -2,7 +2,8 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { useApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
-import { useListening, waitUntil } from "../support/listen.ts";
+import { useListening } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 const perAddress = 5;
 const api = useApi(undefined, ({ settings }) => ({

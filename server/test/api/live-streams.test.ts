@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { useApi, type TestApi } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
-import { useListening, waitUntil } from "../support/listen.ts";
+import { useListening } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { decimal, encodeVersion2, version2 } from "../support/messages.ts";
 
 const api = useApi();

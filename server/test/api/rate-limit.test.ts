@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openRedis } from "../../src/lib/redis.ts";
@@ -147,7 +146,7 @@ describe.runIf(hasRedis)("processes with a Redis", () => {
   /** A server as one of several processes, once it has found its Redis. */
   async function open() {
     const client = openRedis(redis.url, silentLog);
-    while (client.status !== "ready") await sleep(10);
+    await expect.poll(() => client.status, { timeout: 15_000 }).toBe("ready");
     const deps = testDeps(api.db, () => api.now);
     const settings = { ...deps.settings, requestsPerMinute: perMinute };
     const app = buildServer({ ...deps, settings, redis: client });

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { freePort } from "../support/free-port.ts";
 import type { Chance } from "../support/random.ts";
 import { expectKept } from "./audit.ts";

@@ -13,7 +13,7 @@ import { useDatabase } from "../support/database.ts";
 import { holdReading } from "../support/held-reading.ts";
 import { reading } from "../support/new-readings.ts";
 import { writeReadings } from "../support/write-readings.ts";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 const database = useDatabase();
 const program = fileURLToPath(new URL("../../bin/ents-backend.js", import.meta.url));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Product } from "../chaos/product.ts";
-import { connectTo, measurementsOf, waitUntil, type Dashboard } from "../support/listen.ts";
+import { connectTo, measurementsOf, type Dashboard } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 let product: Product;
 let cellId: number;

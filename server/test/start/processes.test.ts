@@ -6,7 +6,8 @@ import { readLockFile } from "../../src/db/postmaster.ts";
 import { Product } from "../chaos/product.ts";
 import { Writers } from "../chaos/writers.ts";
 import { isAlive } from "../support/is-alive.ts";
-import { connectTo, measurementsOf, waitUntil } from "../support/listen.ts";
+import { connectTo, measurementsOf } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { freePort } from "../support/free-port.ts";
 import { openChance } from "../support/random.ts";
 

@@ -12,7 +12,7 @@ import { testDeps } from "../support/api.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { Ear } from "../support/ear.ts";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { newUser } from "../support/users.ts";
 
 const database = useDatabase();

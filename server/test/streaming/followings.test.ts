@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { Followings } from "../../src/streaming/followings.ts";
-import type { Place } from "../../src/timeseries/arrivals.ts";
+import type { LogPosition } from "../../src/timeseries/arrivals.ts";
 import { Ear } from "../support/ear.ts";
 
-const at = (id: number): Place => ({ log: 1, xid: 1, id, nth: 0 });
+const at = (id: number): LogPosition => ({ log: 1, xid: 1, id, nth: 0 });
 
 it("tells a cell no further back than it was told already, when another one is followed from there", () => {
   const followings = new Followings();

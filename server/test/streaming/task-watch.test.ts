@@ -7,7 +7,7 @@ import { TaskWatch } from "../../src/streaming/task-watch.ts";
 import { testDeps } from "../support/api.ts";
 import { useDatabase } from "../support/database.ts";
 import { Ear } from "../support/ear.ts";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { newUser, type TestUser } from "../support/users.ts";
 
 const database = useDatabase();

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import type { TestApi } from "./api.ts";
+import { waitUntil } from "./wait-until.ts";
 
 /** An event as a client has it. */
 export interface Heard {
@@ -74,15 +75,6 @@ export async function connectTo(
     },
     close,
   };
-}
-
-/** Looks again and again, until something is so. @throws Error when it isn't in time */
-export async function waitUntil(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const due_ms = performance.now() + patience_ms;
-  while (!(await isSo())) {
-    if (performance.now() > due_ms) throw new Error("it didn't become so in time");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** The measurements among what was heard, without what differs from run to run. */

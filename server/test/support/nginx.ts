@@ -5,8 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const site = readFileSync(new URL("../../../deploy/nginx.conf", import.meta.url), "utf8");
 // Debian has it where only root looks.
@@ -38,11 +38,9 @@ export async function startNginx(backend: number): Promise<TestNginx> {
     stdio: "ignore",
     env,
   });
-  while (!(await listens(http))) {
-    if (child.exitCode !== null)
-      throw new Error(await readFile(join(directory, "error.log"), "utf8"));
-    await sleep(20);
-  }
+  await waitUntil(async () => child.exitCode !== null || (await listens(http)));
+  if (child.exitCode !== null)
+    throw new Error(await readFile(join(directory, "error.log"), "utf8"));
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     if (child.exitCode === null) await once(child, "exit");

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
+import { waitUntil } from "./wait-until.ts";
 
 /** Whether this machine has a Redis to try things on. */
 export const hasRedis = !spawnSync("redis-server", ["--version"]).error;
@@ -36,7 +36,7 @@ export class TestRedis {
     const options = ["--port", this.#port, "--bind", "127.0.0.1", "--dir", this.#directory];
     const arguments_ = [...options, "--save", "", "--appendonly", "no", ...settings].map(String);
     this.#server = spawn("redis-server", arguments_, { stdio: "ignore" });
-    while (!(await this.#answers())) await sleep(20);
+    await waitUntil(async () => await this.#answers());
   }
 
   async stop(): Promise<void> {

@@ -10,14 +10,14 @@ import {
   forgetArrivals,
   listArrivals,
   type ArrivedReading,
-  type Place,
+  type LogPosition,
 } from "../../src/timeseries/arrivals.ts";
 import { Writer, type NewReading } from "../../src/timeseries/write.ts";
 import { writeReadings } from "../support/write-readings.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { findSettledEnd } from "../support/settled-end.ts";
-import { waitUntil } from "../support/listen.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 const database = useDatabase();
 const streams = [powerStreams.v, powerStreams.i, sensorType("BME280_TEMP")] as const;
@@ -36,7 +36,7 @@ function reading(cellId: number, ts: number, more: Partial<NewReading> = {}): Ne
 }
 
 /** All that is behind a place, once what was begun before this is over. */
-async function readAll(db: Db, after: Place, cellIds: readonly number[], limit = 10_000) {
+async function readAll(db: Db, after: LogPosition, cellIds: readonly number[], limit = 10_000) {
   await findSettledEnd(db);
   const readings: ArrivedReading[] = [];
   for (let next = after; ;) {
@@ -198,7 +198,7 @@ describe("the log of what was stored", () => {
     await new Writer(db).write(groups, undefined);
     const logged = await readAll(db, start, [cellId], 3);
     expect(logged.map(({ ts }) => ts)).toEqual([1, 1, 2, 2, 3, 3]);
-    expect(new Set(logged.map(({ place }) => place.nth)).size).toBe(3);
+    expect(new Set(logged.map(({ position }) => position.nth)).size).toBe(3);
   });
 
   it("is read in parts where much of it is of other cells", async () => {
@@ -227,7 +227,7 @@ describe("the log of what was stored", () => {
     await forgetArrivals(db, limits);
     expect(await readAll(db, start, [cellId])).toHaveLength(2);
 
-    await sql`update arrival set stored_at = stored_at - interval '2 hours' where (xid, id) <= (${first!.place.xid}::text::xid8, ${first!.place.id})`.execute(
+    await sql`update arrival set stored_at = stored_at - interval '2 hours' where (xid, id) <= (${first!.position.xid}::text::xid8, ${first!.position.id})`.execute(
       db,
     );
     await forgetArrivals(db, limits);
@@ -235,7 +235,7 @@ describe("the log of what was stored", () => {
     await expect(
       listArrivals(db, { after: start, cellIds: [cellId], limit: 1 }),
     ).rejects.toMatchObject({ kind: "gone" });
-    const rest = { ...first!.place, id: first!.place.id + 1, nth: 0 };
+    const rest = { ...first!.position, id: first!.position.id + 1, nth: 0 };
     expect((await readAll(db, rest, [cellId])).map(({ ts }) => ts)).toEqual([2]);
 
     await forgetArrivals(db, { age_s: 3600, size_bytes: 0 });
