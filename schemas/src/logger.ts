@@ -19,6 +19,13 @@ export const Logger = Type.Object(
     user_id: nullable(Type.String({ description: "its owner" })),
     vwc_unit: VwcUnit,
     ttn_device_id: nullable(Type.String({ description: "its name on The Things Stack" })),
+    last_received_at: nullable(
+      Type.String({
+        format: "date-time",
+        description:
+          "when an upload of it was last taken, by the server's clock, some seconds late; for its owner only",
+      }),
+    ),
     conflicts: Type.Integer({
       description: "readings sent under its number that differ from one that was there",
     }),
@@ -36,6 +43,7 @@ export const Logger = Type.Object(
         user_id: "0b54c1d2-9f0e-4d8e-8f43-6b1c1f5a7c11",
         vwc_unit: null,
         ttn_device_id: null,
+        last_received_at: "2024-01-17T08:30:00.000Z",
         conflicts: 0,
       },
     ],

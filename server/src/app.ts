@@ -5,7 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
-import { Ingest, type IngestDeps } from "./ingest/ingest.ts";
+import { Ingest, unnoted, type IngestDeps } from "./ingest/ingest.ts";
 import { openMetrics, type Gather, type Metrics } from "./metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
@@ -41,6 +41,9 @@ const forgetInterval_ms = 60_000;
 
 /** How soon is seen what another process has left in the journal. */
 const lookInterval_ms = 5000;
+
+/** How late it is written down at most when loggers were last heard of. */
+const sightingsInterval_ms = 10_000;
 
 /** How long an example is waited for before uploads are taken. */
 const example_ms = 1000;
@@ -234,6 +237,7 @@ function startRounds({ database, journal, ingest, log }: RoundsDeps): Repetition
       (signal) => forgetArrivals(database.db, arrivalLimits, signal),
       "what is old stays in the log of arrivals for now",
     ),
+    round(sightingsInterval_ms, () => ingest.noteSightings(), unnoted),
     round(
       lookInterval_ms,
       async () => {

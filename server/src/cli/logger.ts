@@ -11,11 +11,12 @@ import {
   type UnregisteredLogger,
   type VwcUnit,
 } from "../store/loggers.ts";
+import { readLastReceived } from "../store/sightings.ts";
 import { getUserByEmail } from "../store/users.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
 import { commandLine } from "./actor.ts";
 import { withDatabase } from "./database.ts";
-import { label, wholeNumber } from "./options.ts";
+import { duration, label, wholeNumber } from "./options.ts";
 import { formatTable } from "./table.ts";
 
 interface CreateOptions {
@@ -63,27 +64,40 @@ const create = new Command("create")
 
 const list = new Command("list")
   .description("list all loggers, and numbers that upload without being registered")
+  .option(
+    "--silent-for <duration>",
+    "those alone that nothing came from for 30m, 12h, 7d",
+    duration,
+  )
   .option("--json", "as JSON, for programs")
-  .action(async ({ json }: { json?: boolean }) => {
-    const { registered, unregistered } = await withDatabase(({ db }) => listAll(db));
+  .action(async ({ json, silentFor = 0 }: { json?: boolean; silentFor?: number }) => {
+    const before = new Date((systemClock() - silentFor) * 1000);
+    const { registered, unregistered } = await withDatabase(({ db }) => listAll(db, before));
     if (json) return console.log(JSON.stringify({ registered, unregistered }, null, 2));
     console.log(formatTable(registered, loggerColumns));
     if (unregistered.length > 0) console.log(`\n${describe(unregistered)}`);
   });
 
-/** All loggers, registered or not, with the number of their readings that came second. */
-async function listAll(db: Db) {
+/**
+ * All loggers, registered or not, that weren't heard of since a time, with the number of their readings that came second.
+ */
+async function listAll(db: Db, before: Date) {
   const [registered, unregistered] = await Promise.all([
     listLoggers(db),
     listUnregisteredLoggers(db),
   ]);
   const ids = [...registered, ...unregistered].map(({ id }) => id);
   const conflicts = await countConflictsOf(db, ids);
-  const withCount = <Row extends { readonly id: number }>(row: Row) => ({
-    ...row,
-    conflicts: conflicts.get(row.id) ?? 0,
-  });
-  return { registered: registered.map(withCount), unregistered: unregistered.map(withCount) };
+  const heard = await readLastReceived(db, ids);
+  const complete = <Row extends { readonly id: number }>(rows: readonly Row[]) =>
+    rows
+      .map((row) => ({
+        ...row,
+        last_received_at: heard.get(row.id) ?? null,
+        conflicts: conflicts.get(row.id) ?? 0,
+      }))
+      .filter(({ last_received_at: at }) => at === null || at <= before);
+  return { registered: complete(registered), unregistered: complete(unregistered) };
 }
 
 const loggerColumns = [
@@ -93,17 +107,24 @@ const loggerColumns = [
   "device_eui",
   "vwc_unit",
   "date_created",
+  "last_received_at",
   "conflicts",
   "description",
 ] as const;
 
 function describe(
-  unregistered: readonly (UnregisteredLogger & { readonly conflicts: number })[],
+  unregistered: readonly (UnregisteredLogger & {
+    readonly last_received_at: Date | null;
+    readonly conflicts: number;
+  })[],
 ): string {
-  const lines = unregistered.map(({ id, cellIds, firstSeen, conflicts }) => {
-    const seen = `  ${id}: cells ${cellIds.join(", ")}, first seen ${firstSeen.toISOString()}`;
-    return conflicts === 0 ? seen : `${seen}, ${conflicts} conflicting readings`;
-  });
+  const lines = unregistered.map(
+    ({ id, cellIds, firstSeen, last_received_at: last, conflicts }) => {
+      const since = `first seen ${firstSeen.toISOString()}, last ${last?.toISOString() ?? "-"}`;
+      const seen = `  ${id}: cells ${cellIds.join(", ")}, ${since}`;
+      return conflicts === 0 ? seen : `${seen}, ${conflicts} conflicting readings`;
+    },
+  );
   return [
     "Numbers that upload and that nobody has registered (logger create --id does):",
     ...lines,

@@ -1,6 +1,7 @@
 import { Label } from "@ents-backend/schemas/fields";
 import { InvalidArgumentError } from "commander";
 import { Value } from "typebox/value";
+import { durationPattern, parseDuration } from "../lib/duration.ts";
 import { parseTime } from "../lib/time.ts";
 
 /** Reads a text that people read. */
@@ -27,6 +28,13 @@ export function instant(text: string): number {
   if (seconds === undefined)
     throw new InvalidArgumentError("a time: 2024-01-31, 2024-01-31T12:00:00Z or Unix seconds.");
   return seconds;
+}
+
+/** Reads a duration: 30m, 12h, 7d. @returns seconds */
+export function duration(text: string): number {
+  if (!new RegExp(durationPattern).test(text))
+    throw new InvalidArgumentError("a duration: 90s, 30m, 12h or 7d.");
+  return parseDuration(text);
 }
 
 /** Reads a whole number of at least `least`, and at most `most`. */

@@ -104,6 +104,8 @@ interface LoggerSightingTable {
   logger_id: number;
   cell_id: number;
   first_received_at: Instant;
+  /** Null: not since this is noted. */
+  last_received_at: Generated<Date | null>;
 }
 
 interface QuarantineTable {

@@ -8,10 +8,11 @@ import { applyRecords, isAbsence, isPassing } from "./apply.ts";
 import { decode } from "./decode.ts";
 import { Placer, Unkept, type Arrived, type PlaceDeps } from "./place.ts";
 import { toRecord } from "./record.ts";
+import { Sightings } from "./sightings.ts";
 import { Suspects } from "./suspects.ts";
 import type { Measurement, Uplink } from "./uplink.ts";
 
-export interface IngestDeps extends PlaceDeps {
+export interface IngestDeps extends Omit<PlaceDeps, "sightings"> {
   readonly journal: Pick<Journal, "append" | "drain" | "depth">;
   /** Answers while the database does. */
   readonly probe: () => Promise<unknown>;
@@ -41,6 +42,9 @@ const limits = {
   batchWeight: 1024 * 1024,
   queueWeight: 64 * 1024 * 1024,
 };
+/** What is told where it isn't known who was heard of last. */
+export const unnoted = "when loggers were last heard of isn't written down for now";
+
 /** Bytes that an upload takes in the queue beside its body. */
 const overhead_bytes = 500;
 
@@ -51,6 +55,7 @@ const overhead_bytes = 500;
  */
 export class Ingest {
   readonly #deps: IngestDeps;
+  readonly #sightings: Sightings;
   readonly #placer: Placer;
   readonly #batcher: Batcher<Arrived, Written>;
   readonly #suspects = new Suspects();
@@ -61,7 +66,8 @@ export class Ingest {
   /** @param startsAway whether the database is known to be away */
   constructor(deps: IngestDeps, startsAway = false) {
     this.#deps = deps;
-    this.#placer = new Placer(deps);
+    this.#sightings = new Sightings(deps.db);
+    this.#placer = new Placer({ ...deps, sightings: this.#sightings });
     const { patience_ms = usualPatience_ms } = deps;
     this.#batcher = new Batcher((arrived) => this.#commit(arrived), { ...limits, patience_ms });
     deps.metrics.beforeReading(() => deps.metrics.uploadQueue.set(this.#batcher.waiting));
@@ -91,11 +97,17 @@ export class Ingest {
     this.#recoverSoon();
   }
 
+  /** Writes down when loggers were last heard of. */
+  async noteSightings(): Promise<void> {
+    await this.#sightings.save();
+  }
+
   /** Waits for the uploads under way. */
   async close(): Promise<void> {
     await this.#batcher.settle();
     this.#closing.abort();
     await this.#recovery;
+    await this.noteSightings().catch((err: unknown) => this.#deps.log.warn({ err }, unnoted));
   }
 
   async #commit(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {

@@ -10,10 +10,12 @@ import type { CreatorDeps } from "./newcomers.ts";
 import { refuseOverfull } from "./overfull.ts";
 import { quarantine, type QuarantineDeps } from "./quarantine.ts";
 import { unknownUploadKey, type Refusal } from "./refusal.ts";
+import type { Sightings } from "./sightings.ts";
 import type { Credentials, Measurement, Sender, Uplink } from "./uplink.ts";
 
 export interface PlaceDeps extends Omit<CreatorDeps, "lookup">, QuarantineDeps {
   readonly metrics: Metrics;
+  readonly sightings: Pick<Sightings, "note">;
   /** Finds out who sends an upload. */
   readonly identify: (credentials: Credentials, receivedAt: number) => Promise<Sender>;
 }
@@ -107,7 +109,9 @@ export class Placer {
     const senders = await identifyAll(this.#deps, arrived);
     const judged = await this.#judge(arrived, senders, memory);
     const judgements = await refuseOverfull(writer, judged);
-    const written = await writer.write(judgements.map(readingsOf), version);
+    const groups = judgements.map(readingsOf);
+    const written = await writer.write(groups, version);
+    for (const group of groups) this.#deps.sightings.note(group);
     this.#count(written);
     // After the write, and by itself should it fail: what is tried anew for a write may be judged otherwise then, and is
     // either stored or in quarantine.

@@ -21,6 +21,7 @@ import {
   updateLogger,
   type Logger as Row,
 } from "../store/loggers.ts";
+import { readLastReceived } from "../store/sightings.ts";
 import { countConflictsOf } from "../timeseries/conflicts.ts";
 import { Done } from "../http/done.ts";
 import type { ServerDeps } from "../http/deps.ts";
@@ -63,7 +64,7 @@ const Deleted = Type.Object(
 
 /**
  * `/logger`: the devices that send readings. Everyone logged in sees that they are there; what tells a device
- * from all others on the radio, its owner alone sees.
+ * from all others on the radio, and when it was last heard of, its owner alone sees.
  */
 export const loggers: FastifyPluginAsyncTypebox<{
   deps: Pick<ServerDeps, "db" | "clock" | "ttn">;
@@ -210,10 +211,14 @@ export const loggers: FastifyPluginAsyncTypebox<{
 async function toAnswers(db: Db, rows: readonly Row[], person: Person): Promise<Logger[]> {
   const ids = rows.map(({ id }) => id);
   const conflicts = await countConflictsOf(db, ids);
+  const heard = await readLastReceived(db, ids);
   return rows.map((logger) => ({
     ...logger,
     date_created: logger.date_created.toISOString(),
     device_eui: isTheirs(logger, person) ? logger.device_eui : null,
+    last_received_at: isTheirs(logger, person)
+      ? (heard.get(logger.id)?.toISOString() ?? null)
+      : null,
     conflicts: conflicts.get(logger.id) ?? 0,
   }));
 }

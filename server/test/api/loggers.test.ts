@@ -62,6 +62,7 @@ describe("/api/logger", () => {
       user_id: user.id,
       vwc_unit: "percent",
       ttn_device_id: null,
+      last_received_at: null,
       conflicts: 0,
     };
     const admin = await newUser(api, { admin: true });

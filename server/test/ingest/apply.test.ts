@@ -64,6 +64,7 @@ function newPlacer(identify: PlaceDeps["identify"] = async () => ({ kind: "nobod
     log: silentLog,
     metrics: openMetrics(),
     quarantine: { noteKept: () => {} },
+    sightings: { note: () => {} },
     identify,
   });
 }

@@ -41,6 +41,7 @@ function newPlacer(db: Db): Placer {
     log: silentLog,
     metrics: openMetrics(),
     quarantine: { noteKept: () => {} },
+    sightings: { note: () => {} },
     identify: async () => ({ kind: "nobody" }),
   });
 }
