@@ -39,25 +39,32 @@ export interface DownloadLimits {
 }
 
 const time = "RFC 1123, ISO 8601 or Unix seconds, included; default: everything there is";
-const DownloadQuery = Type.Object({
-  cells: Type.String({ maxLength: 2_000, description: "Numbers of cells: 1,2", examples: ["1,2"] }),
-  sensors: Type.Optional(
-    Type.String({ maxLength: 12_000, description: "As for /readings; default: all" }),
-  ),
-  start: Type.Optional(Type.String({ description: time })),
-  end: Type.Optional(Type.String({ description: time })),
-  resample: Type.Optional(
-    Type.Enum([...resamples], { description: "Mean of each …; default: none, every reading" }),
-  ),
-  tz: Type.Optional(
-    Type.String({ maxLength: 64, description: "Zone of days and longer; default: UTC" }),
-  ),
-  layout: Type.Optional(
-    Type.Enum(["wide", "tidy"], {
-      description: "A column for each sensor, or a row for each reading; default: wide",
+const DownloadQuery = Type.Object(
+  {
+    cells: Type.String({
+      maxLength: 2_000,
+      description: "Numbers of cells: 1,2",
+      examples: ["1,2"],
     }),
-  ),
-});
+    sensors: Type.Optional(
+      Type.String({ maxLength: 12_000, description: "As for /readings; default: all" }),
+    ),
+    start: Type.Optional(Type.String({ description: time })),
+    end: Type.Optional(Type.String({ description: time })),
+    resample: Type.Optional(
+      Type.Enum([...resamples], { description: "Mean of each …; default: none, every reading" }),
+    ),
+    tz: Type.Optional(
+      Type.String({ maxLength: 64, description: "Zone of days and longer; default: UTC" }),
+    ),
+    layout: Type.Optional(
+      Type.Enum(["wide", "tidy"], {
+        description: "A column for each sensor, or a row for each reading; default: wide",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 /** `/export.csv`: what isn't too much, as a download. */
 export const exportCsv: FastifyPluginAsyncTypebox<{

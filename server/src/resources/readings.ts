@@ -30,24 +30,28 @@ import {
   Values,
 } from "../http/query.ts";
 
-const SeriesQuery = Type.Interface([Thinning], {
-  cells: Type.String({
-    maxLength: 2_000,
-    examples: ["1,2"],
-    description:
-      "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
-  }),
-  sensors: Type.Optional(
-    Type.String({
-      maxLength: 12_000,
+const SeriesQuery = Type.Interface(
+  [Thinning],
+  {
+    cells: Type.String({
+      maxLength: 2_000,
+      examples: ["1,2"],
       description:
-        "power.v, power.i, power.p, teros12.vwc, teros12.temp, teros12.ec, teros12.raw_vwc, a SensorType " +
-        "(BME280_TEMP) or name.measurement (bme280.temperature), with commas between them; default: all",
+        "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
     }),
-  ),
-  start: StartTime,
-  end: EndTime,
-});
+    sensors: Type.Optional(
+      Type.String({
+        maxLength: 12_000,
+        description:
+          "power.v, power.i, power.p, teros12.vwc, teros12.temp, teros12.ec, teros12.raw_vwc, a SensorType " +
+          "(BME280_TEMP) or name.measurement (bme280.temperature), with commas between them; default: all",
+      }),
+    ),
+    start: StartTime,
+    end: EndTime,
+  },
+  { additionalProperties: false },
+);
 
 const Readings = Type.Object(
   {

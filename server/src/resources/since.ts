@@ -19,26 +19,29 @@ const usualLimit = 1000;
 /** How much of the log one answer looks at, where little of it is for these cells. */
 const mostParts = 20;
 
-const SinceQuery = Type.Object({
-  cells: Type.String({
-    maxLength: 12_000,
-    examples: ["1,2"],
-    description:
-      "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
-  }),
-  cursor: Type.Optional({
-    ...Cursor,
-    description: "Of an event or an answer; default: the end, from which one can go on",
-  }),
-  limit: Type.Optional(
-    Type.Number({
-      minimum: 1,
-      maximum: 10_000,
-      multipleOf: 1,
-      description: `Readings at most, but for those of one message; default: ${usualLimit}`,
+const SinceQuery = Type.Object(
+  {
+    cells: Type.String({
+      maxLength: 12_000,
+      examples: ["1,2"],
+      description:
+        "Numbers of cells: 1,2. Those that don't exist, or aren't the caller's to read, are left out",
     }),
-  ),
-});
+    cursor: Type.Optional({
+      ...Cursor,
+      description: "Of an event or an answer; default: the end, from which one can go on",
+    }),
+    limit: Type.Optional(
+      Type.Number({
+        minimum: 1,
+        maximum: 10_000,
+        multipleOf: 1,
+        description: `Readings at most, but for those of one message; default: ${usualLimit}`,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 /** `/readings/since?cursor=&cells=`: what was stored after a cursor, derived power with it. */
 export const since: FastifyPluginAsyncTypebox<{ deps: { db: Db } }> = async (

@@ -171,6 +171,17 @@ describe("GET /api/readings", () => {
     expect(answer.json().message).toContain(message);
   });
 
+  it.each([
+    ["/api/readings?cells=1&startTime=0", "startTime"],
+    ["/api/readings?cells=1&resmaple=day", "resmaple"],
+    ["/api/readings/since?cells=1&curser=1", "curser"],
+    ["/api/export.csv?cells=1&startTime=0", "startTime"],
+  ])("answers 400 to %s, rather than something else than was meant", async (url, name) => {
+    const answer = await api.get(url);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ message: `${name} isn't known here` });
+  });
+
   it("answers 400 for more than 1,000 series", async () => {
     const cells = await Promise.all(Array.from({ length: 11 }, async () => await newCell(api)));
     const names = Array.from({ length: 92 }, (_, at) => `s${at}`);
