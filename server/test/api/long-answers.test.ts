@@ -141,7 +141,7 @@ describe("an answer by the time of arrival", () => {
       i: readings.map(([, value]) => value),
       p: readings.map(([, value]) => value ** 2 / 1000),
     });
-    expect(await idle()).toBe(0);
+    await expect.poll(idle).toBe(0);
   });
 
   it("holds no connection for who reads slowly, or not at all", async () => {
