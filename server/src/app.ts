@@ -5,7 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { IdentityProvider } from "./auth/oidc.ts";
 import type { Config } from "./config.ts";
 import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
-import { Ingest, unnoted, type IngestDeps } from "./ingest/ingest.ts";
+import { Ingest, type IngestDeps } from "./ingest/ingest.ts";
 import { openMetrics, type Gather, type Metrics } from "./metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
 import { defineError } from "./lib/errors.ts";
@@ -237,7 +237,11 @@ function startRounds({ database, journal, ingest, log }: RoundsDeps): Repetition
       (signal) => forgetArrivals(database.db, arrivalLimits, signal),
       "what is old stays in the log of arrivals for now",
     ),
-    round(sightingsInterval_ms, () => ingest.noteSightings(), unnoted),
+    round(
+      sightingsInterval_ms,
+      () => ingest.noteSightings(),
+      "when loggers were last heard of isn't written down for now",
+    ),
     round(
       lookInterval_ms,
       async () => {

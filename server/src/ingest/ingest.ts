@@ -42,9 +42,6 @@ const limits = {
   batchWeight: 1024 * 1024,
   queueWeight: 64 * 1024 * 1024,
 };
-/** What is told where it isn't known who was heard of last. */
-export const unnoted = "when loggers were last heard of isn't written down for now";
-
 /** Bytes that an upload takes in the queue beside its body. */
 const overhead_bytes = 500;
 
@@ -107,7 +104,9 @@ export class Ingest {
     await this.#batcher.settle();
     this.#closing.abort();
     await this.#recovery;
-    await this.noteSightings().catch((err: unknown) => this.#deps.log.warn({ err }, unnoted));
+    await this.noteSightings().catch((err: unknown) =>
+      this.#deps.log.warn({ err }, "whom uploads of the last seconds came from isn't noted"),
+    );
   }
 
   async #commit(arrived: readonly Arrived[]): Promise<Settled<Written>[]> {
