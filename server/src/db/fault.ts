@@ -76,9 +76,9 @@ export function isReferenceGone(error: unknown): boolean {
   return hasCode(error, "23503");
 }
 
-/** Whether a column or a table was taken away while a query of the catalogue looked at it. */
+/** Whether a column, a table or a schema was taken away while a query of the catalogue looked at it. */
 export function isFormChanged(error: unknown): boolean {
-  return hasCode(error, "42703", "42P01", "XX000");
+  return hasCode(error, "42703", "42P01", "3F000", "XX000");
 }
 
 /** Whether a transaction was given up for another one's sake: a deadlock, or a serialisation failure. */

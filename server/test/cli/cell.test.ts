@@ -46,7 +46,8 @@ describe("ents-backend cell create", () => {
     const env = { DEFAULT_UPLOAD_POLICY: "open" };
     expect((await run(["cell", "create", "by default"], env)).stdout).not.toMatch(/key/);
     expect(await rowOf("cell", "by default")).toMatchObject({ upload_policy: "open" });
-    await run(["cell", "create", "said", "--upload-policy", "key"], env);
+    const said = await run(["cell", "create", "said", "--upload-policy", "key"], env);
+    expect(said).toMatchObject({ code: 0, stderr: "" });
     expect(await rowOf("cell", "said")).toMatchObject({ upload_policy: "key" });
   });
 
@@ -77,7 +78,7 @@ describe("ents-backend cell create", () => {
     const unknown = await run(["cell", "create", "x", "--owner", "x@example.org"]);
     expect(unknown).toMatchObject({ code: 1 });
     expect(unknown.stderr).toMatch("User with email x@example.org not found");
-    await run(["cell", "create", "once"]);
+    expect(await run(["cell", "create", "once"])).toMatchObject({ code: 0, stderr: "" });
     const taken = await run(["cell", "create", "ONCE"]);
     expect(taken).toMatchObject({ code: 1 });
     expect(taken.stderr).toMatch("Duplicate cell name");

@@ -6,16 +6,16 @@ import { silentLog } from "../support/log.ts";
 
 const database = useDatabase();
 
-it("migrates while another schema's tables change, as those of the queue do", async () => {
+it("migrates while another schema and its tables come, change and go, as those of the queue do", async () => {
   const { db } = database;
-  await sql`create schema beside`.execute(db);
   const over = new AbortController();
   const changes = (async () => {
     let count = 0;
     for (; !over.signal.aborted; count += 1) {
+      await sql`create schema beside`.execute(db);
       await sql`create table beside.queue (id serial, passing integer)`.execute(db);
       await sql`alter table beside.queue drop column passing`.execute(db);
-      await sql`drop table beside.queue`.execute(db);
+      await sql`drop schema beside cascade`.execute(db);
     }
     return count;
   })();
