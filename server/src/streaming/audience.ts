@@ -132,12 +132,9 @@ export class Audience {
   async #goOn(end: LogPosition): Promise<LogPosition> {
     const { db } = this.#deps;
     try {
-      const newEnd = await findNews(db, end);
-      if (!newEnd) return end;
-      this.#due_ms = 0;
-      const cellIds = this.#followings.joinedCells();
-      if (cellIds.length === 0) return (this.#end = newEnd);
+      const cellIds = this.#followings.cells();
       const part = await listArrivals(db, { after: end, cellIds, limit: most.together });
+      if (comparePositions(part.next, end) === 0) return end;
       // Beforehand: who comes meanwhile isn't told of this, and those who are told of it go on behind it.
       this.#end = part.next;
       const began_ms = performance.now();

@@ -38,12 +38,9 @@ export class Followings {
     );
   }
 
-  /** Cells that they follow. */
-  joinedCells(): number[] {
-    const cells = new Set<number>();
-    for (const following of this.#all.values())
-      if (!following.behind) for (const cellId of following.cells) cells.add(cellId);
-    return [...cells];
+  /** Cells that anyone follows. */
+  cells(): number[] {
+    return [...this.#counts.keys()];
   }
 
   /** How many follow a cell. */

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { prepared } from "../db/prepared.ts";
 import { defineError, KnownError } from "../lib/errors.ts";
 
 /**
@@ -61,12 +62,10 @@ export function isCursorGone(error: unknown): error is KnownError {
 /** What one part looks at in the log, whosever it is. */
 const most = { rows: 500, keys: 20_000 } as const;
 
-/** The oldest transaction that is under way: all before it are over, and their rows are seen by whoever asks now. */
-const safeEnd = sql`pg_snapshot_xmin(pg_current_snapshot())`;
-
-/** The last row that is before that, as [xid, id]; null where there is none. */
+/** The last row before the oldest transaction that is under way, as [xid, id]; null where there is none. */
 const lastRow = sql`(
-  select array[xid::text::bigint, id] from arrival where xid < ${safeEnd} order by xid desc, id desc limit 1
+  select array[xid::text::bigint, id] from arrival where xid < pg_snapshot_xmin(pg_current_snapshot())
+  order by xid desc, id desc limit 1
 )`;
 
 /**
@@ -85,12 +84,21 @@ export async function findLogEnd(db: Db): Promise<LogPosition> {
 
 /** The end of the log, where something is behind a position; else undefined. @throws KnownError as listArrivals does */
 export async function findNews(db: Db, after: LogPosition): Promise<LogPosition | undefined> {
+  const { xid, id } = after;
   const { rows } = await sql<Head & { last: RowPosition | null }>`
-    with head as (${head(after)}) select *, ${lastRow} as last from head`.execute(db);
+    select log, ${lastRow} as last,
+      log = ${after.log} and (forgotten_xid, forgotten_id) <= (${xid}::text::xid8, ${id}::bigint)
+        and ${xid}::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) as "isKnown"
+    from arrival_log`.execute(db);
   const { log, last } = check(rows[0]!);
   const end = last && behind(log, last);
   return end && comparePositions(end, after) > 0 ? end : undefined;
 }
+
+const arrivals = prepared<Head & Step & Partial<Found>>(`
+  select log, is_known as "isKnown", is_last as "isLast", last, xid, id, nth, message, cell_id as "cellId",
+    sensor_id as "sensorId", name, measurement, unit, ts, value, received_at as "receivedAt", logger_id as "loggerId"
+  from list_arrivals($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`);
 
 /**
  * What was stored in some cells behind a position in the log, as far as one part goes.
@@ -113,48 +121,13 @@ export async function listArrivals(
     readonly limit: number;
   },
 ): Promise<LogPart> {
-  const { rows } = await sql<Head & Step & Partial<Found>>`
-    with head as (${head(after)}),
-    step as materialized (
-      select * from (
-        select xid, id, sensor_ids, instants, messages, count(*) over () as rows,
-          sum(cardinality(sensor_ids)) over (order by xid, id) - cardinality(sensor_ids) as keys_before
-        from (
-          select * from arrival
-          where (xid, id) >= (${after.xid}::text::xid8, ${after.id}) and xid < ${safeEnd}
-            ${upTo ? sql`and (xid, id) <= (${upTo.xid}::text::xid8, ${upTo.id})` : sql``}
-          order by xid, id limit ${most.rows}
-        ) as nearest
-      ) as counted
-      where keys_before < ${most.keys}
-    ), found as (
-      select * from (
-        select step.xid, step.id, key.at, sensor.cell_id, sensor.id as sensor_id, sensor.name, sensor.measurement,
-          sensor.unit, key.ts, reading.value, reading.received_at, reading.logger_id,
-          coalesce(key.message, 0) as message,
-          case when coalesce(key.message, 0) = 0 then key.at
-            else min(key.at) over (partition by step.xid, step.id, key.message) end as nth
-        from step
-        cross join lateral unnest(step.sensor_ids, step.instants, step.messages)
-          with ordinality as key (sensor_id, ts, message, at)
-        join sensor on sensor.id = key.sensor_id and sensor.cell_id = any(${cellIds}::int[])
-        cross join lateral (
-          select * from reading where reading.sensor_id = key.sensor_id and reading.ts = to_timestamp(key.ts) offset 0
-        ) as reading
-      ) as numbered
-      where (xid, id, nth) > (${after.xid}::text::xid8, ${after.id}, ${after.nth})
-        ${upTo ? sql`and (xid, id, nth) <= (${upTo.xid}::text::xid8, ${upTo.id}, ${upTo.nth})` : sql``}
-      order by xid, id, nth
-      -- The last message may be longer than what is asked for.
-      fetch first ${sql.lit(limit + 1)} rows with ties
-    )
-    select head.*,
-      (select count(*) < ${most.rows} and count(*) = coalesce(max(rows), 0) from step) as "isLast",
-      (select array[xid::text::bigint, id] from step order by xid desc, id desc limit 1) as last,
-      found.xid::text::bigint as xid, found.id, nth, message, cell_id as "cellId", sensor_id as "sensorId", name,
-      measurement, unit, ts, value, extract(epoch from received_at)::float8 as "receivedAt", logger_id as "loggerId"
-    from head left join found on true
-    order by found.xid, found.id, nth, at`.execute(db);
+  const { rows } = await arrivals(db, [
+    ...[after.log, after.xid, after.id, after.nth],
+    ...[upTo?.xid, upTo?.id, upTo?.nth],
+    ...[cellIds, most.rows, most.keys],
+    // The last message may be longer than what is asked for.
+    limit + 1,
+  ]);
   const { log, isLast, last } = check(rows[0]!);
   const found = rows.flatMap((row) => (isFound(row) ? [toReading(row, log)] : []));
   if (found.length > limit) {
@@ -170,6 +143,7 @@ type RowPosition = readonly [xid: number, id: number];
 
 interface Head {
   readonly log: number;
+  /** Whether the log reaches back to a position. */
   readonly isKnown: boolean;
 }
 
@@ -183,15 +157,6 @@ interface Found extends Omit<ArrivedReading, "position" | "inMessage" | "hasFrac
   readonly id: number;
   readonly nth: number;
   readonly message: number;
-}
-
-/** What is known of the log as a whole, and whether it reaches back to a position. */
-function head({ log, xid, id }: LogPosition) {
-  return sql`
-    select log,
-      log = ${log} and (forgotten_xid, forgotten_id) <= (${xid}::text::xid8, ${id}::bigint)
-        and ${xid}::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) as "isKnown"
-    from arrival_log`;
 }
 
 function check<Row extends Head>(row: Row): Row {

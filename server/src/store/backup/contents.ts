@@ -56,6 +56,7 @@ export const functions: readonly string[] = [
   "add_readings",
   "change_directory",
   "fold_rollups",
+  "list_arrivals",
   "list_deltas",
   "note_deleted_cell",
   "note_deleted_sensor",
