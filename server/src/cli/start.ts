@@ -29,6 +29,9 @@ export interface Started {
   readonly example: Promise<Example | undefined>;
 }
 
+/** Hosts that stand for all of a machine's addresses. */
+const everywhere = ["0.0.0.0", "::"];
+
 /** How long a start that is to end is waited for, so that it is closed in order. */
 const longestStart_ms = 15_000;
 
@@ -44,7 +47,7 @@ export const startCommand = new Command("start")
     const server = await (isMany ? startMany : startAlone)(config, log);
     const over = Promise.race([stopped, ...(server.failed ? [server.failed] : [])]);
     const started = await Promise.race([server.started, over]);
-    if (typeof started === "object") await present(started, config.host, over);
+    if (typeof started === "object") await present(started, config, over);
     const signal = await over;
     console.log("Stopping …");
     await server.stop(signal);
@@ -55,12 +58,16 @@ export const startCommand = new Command("start")
 /** Says where it listens, and what to try there once that is known. */
 async function present(
   { port, example }: Started,
-  host: string,
+  config: Config,
   over: Promise<StopSignal>,
 ): Promise<void> {
+  const { host } = config;
   console.log(greet(port, host));
   const known = await Promise.race([example, over]);
-  if (typeof known === "object") console.log(tryIt(urlOf(host, port), known));
+  if (typeof known !== "object") return;
+  // In a container it is reached by another port than its own.
+  const isPublic = everywhere.includes(host) && port === config.port;
+  console.log(tryIt(isPublic ? config.publicUrl : urlOf(host, port), known));
 }
 
 /** One process that does all but the tasks. */
@@ -94,7 +101,7 @@ function greet(port: number, host: string): string {
 }
 
 function urlOf(host: string, port: number): string {
-  if (["127.0.0.1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
+  if (["127.0.0.1", ...everywhere].includes(host)) return `http://localhost:${port}`;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { isAlive } from "../support/is-alive.ts";
 import { untilReady } from "../support/ready.ts";
 
@@ -25,19 +26,29 @@ afterEach(async () => {
 
 /** A server of its own with an embedded database of its own, as it is started on a machine. */
 async function start() {
+  const { child, dataDir } = await begin({ PORT: "0" });
+  const url = await shownBy(child, /listens on (\S+)/);
+  await untilReady(url);
+  return { child, dataDir, url };
+}
+
+async function begin(settings: Readonly<Record<string, string>>) {
   const dataDir = await mkdtemp(join(tmpdir(), "ents-start-"));
   directories.push(dataDir);
   const { DATABASE_URL: _, ...env } = process.env;
   const child = spawn(process.execPath, [bin, "start"], {
-    env: { ...env, DATA_DIR: dataDir, PORT: "0", LOG_LEVEL: "silent" },
+    env: { ...env, DATA_DIR: dataDir, LOG_LEVEL: "silent", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   running.push(child);
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /listens on (\S+)/.exec(line)?.[1];
-    if (!url) continue;
-    await untilReady(url);
-    return { child, dataDir, url };
+  return { child, dataDir };
+}
+
+/** What a line that it prints says. */
+async function shownBy({ stdout }: ChildProcess, pattern: RegExp): Promise<string> {
+  for await (const line of createInterface({ input: stdout! })) {
+    const shown = pattern.exec(line)?.[1];
+    if (shown !== undefined) return shown;
   }
   throw new Error("the server didn't start");
 }
@@ -110,5 +121,12 @@ describe("ents-backend start", () => {
     const [code] = (await once(child, "exit")) as [number | null];
     expect(code).toBe(0);
     expect(isAlive(postmaster)).toBe(false);
+  }, 30_000);
+
+  it("shows how to upload where it is reached, which in a container isn't where it listens", async () => {
+    const port = String(await freePort());
+    const settings = { HOST: "0.0.0.0", PORT: port, PUBLIC_URL: "http://localhost:8001" };
+    const { child } = await begin(settings);
+    expect(await shownBy(child, /curl -i (\S+)/)).toBe("http://localhost:8001/api/sensor/");
   }, 30_000);
 });
