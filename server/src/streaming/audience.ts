@@ -66,7 +66,7 @@ export class Audience {
 
   start(): void {
     this.#turns ??= every(
-      pause_ms,
+      () => Math.max(pause_ms, this.#due_ms - performance.now()),
       (signal) => this.#turn(signal),
       (error) => this.#complain(error),
     );
@@ -113,12 +113,11 @@ export class Audience {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
+    this.#due_ms = performance.now() + idlePause_ms;
     if (this.#followings.size === 0) {
       this.#end = undefined;
       return;
     }
-    if (performance.now() < this.#due_ms) return;
-    this.#due_ms = performance.now() + idlePause_ms;
     const before = (this.#end ??= await findLogEnd(this.#deps.db));
     this.#followings.sort(before);
     this.#remind(before);

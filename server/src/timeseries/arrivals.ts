@@ -122,9 +122,16 @@ export async function listArrivals(
   },
 ): Promise<LogPart> {
   const { rows } = await arrivals(db, [
-    ...[after.log, after.xid, after.id, after.nth],
-    ...[upTo?.xid, upTo?.id, upTo?.nth],
-    ...[cellIds, most.rows, most.keys],
+    after.log,
+    after.xid,
+    after.id,
+    after.nth,
+    upTo?.xid,
+    upTo?.id,
+    upTo?.nth,
+    cellIds,
+    most.rows,
+    most.keys,
     // The last message may be longer than what is asked for.
     limit + 1,
   ]);
