@@ -1,12 +1,13 @@
 import { systemClock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import type { Totals } from "../store/backup/manifest.ts";
 
 /** `1,234 rows of 17 tables`. */
 export function describeTotals(totals: Totals): string {
-  const rows = Object.values(totals).reduce((sum, count) => sum + count, 0);
-  const tables = Object.values(totals).filter((count) => count > 0).length;
-  return `${rows.toLocaleString("en")} rows of ${tables} tables`;
+  const rows = Object.values(totals).reduce((sum, one) => sum + one, 0);
+  const tables = Object.values(totals).filter((one) => one > 0).length;
+  return `${count(rows, "row")} of ${count(tables, "table")}`;
 }
 
 /** `46.6 kB`, `1.2 MB`. */

@@ -4,6 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { systemClock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { leaveRoom, onDiskOf } from "../lib/disk.ts";
 import { defineError } from "../lib/errors.ts";
 import { JournalDirectory } from "../lib/journal-directory.ts";
@@ -94,5 +95,5 @@ async function noteJournal(dataDir: string): Promise<void> {
   await journal.scan();
   const { records } = journal.depth();
   if (records > 0)
-    console.error(`Not in it: ${records} uploads that wait for the database, in ${path}.`);
+    console.error(`Not in it: ${count(records, "upload")} still to be stored, in ${path}.`);
 }

@@ -1,4 +1,5 @@
 import { streamNames } from "@ents-backend/schemas/stream-name";
+import { count } from "../lib/count.ts";
 import type { Check } from "../ingest/legacy/check-cell.ts";
 import type { Forecast, MovedCell, MoveInReport } from "../ingest/legacy/move-in.ts";
 import type { VwcDecision } from "../ingest/legacy/vwc-rule.ts";
@@ -76,7 +77,7 @@ export function describeForecast({ collisions, directory, leavings, cells }: For
   );
   const pending = cells.reduce((sum, cell) => sum + cell.pending, 0);
   return [
-    `There are ${count(users.length)} users, ${count(cells.length)} cells, ${count(loggers.length)} loggers and ${count(tags.length)} tags; ${count(pending)} readings would come.`,
+    `There are ${count(users.length, "user")}, ${count(cells.length, "cell")}, ${count(loggers.length, "logger")} and ${count(tags.length, "tag")}; ${count(pending, "reading")} would come.`,
     ...describeLeavings(leavings),
     ...describeVwc(cells),
     "",
@@ -114,9 +115,9 @@ function describeBrought({ made, known, shares }: MoveInReport["brought"]): stri
   const kinds: readonly Kind[] = ["user", "cell", "logger", "tag"];
   const parts = kinds.map((kind) => {
     const before = known[kind] > 0 ? ` (${count(known[kind])} known)` : "";
-    return `${count(made[kind])} ${kind}s${before}`;
+    return `${count(made[kind], kind)}${before}`;
   });
-  return `Made ${parts.join(", ")}; ${count(shares)} editors.`;
+  return `Made ${parts.join(", ")}; ${count(shares, "editor")}.`;
 }
 
 const mostVwcShown = 100;
@@ -137,7 +138,7 @@ function explainVwc({ rule, because, values }: VwcDecision): string {
     percent: "percent",
     each: "both, so that each value tells for itself: 0 to 1 is a fraction, × 100",
   };
-  const upTo = `${count(values.upToOne)} values from 0 to 1, ${count(values.overOne)} over 1`;
+  const upTo = `${count(values.upToOne, "value")} from 0 to 1, ${count(values.overOne)} over 1`;
   const why = { told: "given by --vwc-unit", decided_before: "as before", values: upTo }[because];
   return `${names[rule]} (${why})`;
 }
@@ -150,7 +151,7 @@ function describeLeavings(leavings: readonly Leaving[]): string[] {
     const whose = of === null ? "" : ` (${of})`;
     const where =
       last === 0 ? "" : first === last ? `, number ${first}` : `, numbers ${first} to ${last}`;
-    return `  ${table}${whose}: ${count(rows)} rows${where}: ${reason}`;
+    return `  ${table}${whose}: ${count(rows, "row")}${where}: ${reason}`;
   });
   return ["", "Left out, or not as it was:", ...shorten(lines, mostLeavingsShown)];
 }
@@ -209,7 +210,7 @@ function describeNews(cells: readonly MovedCell[]): string[] {
   ];
   const why = conflicting > 0 ? " (what came first stays, the others are kept as conflicts)" : "";
   return [
-    `${count(stored)} readings came, ${count(repeated)} were doubled or here, ${count(conflicting)} were conflicting${why}.`,
+    `${count(stored, "reading")} came, ${count(repeated)} doubled or here, ${count(conflicting)} conflicting${why}.`,
   ];
 }
 
@@ -235,8 +236,4 @@ function shorten(lines: readonly string[], most: number): string[] {
 
 function print(document: object): string {
   return JSON.stringify(document, null, 2);
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en");
 }

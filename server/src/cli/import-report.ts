@@ -1,4 +1,5 @@
 import type { ImportReport } from "@ents-backend/schemas/import";
+import { count } from "../lib/count.ts";
 
 const mostListed = 20;
 
@@ -32,7 +33,7 @@ function listFiles({ files }: ImportReport): string[] {
   const lines = files.map(({ name, format, rows, vwc_unit, vwc_unit_because, ignored_columns }) => {
     const vwc = vwc_unit ? `, VWC in ${vwc_unit}: ${vwc_unit_because}` : "";
     const ignored = ignored_columns.length > 0 ? `, not read: ${ignored_columns.join(", ")}` : "";
-    return `${name}: ${format}, ${count(rows)} rows${vwc}${ignored}`;
+    return `${name}: ${format}, ${count(rows, "row")}${vwc}${ignored}`;
   });
   return shorten(lines);
 }
@@ -54,12 +55,12 @@ function describeSensor(sensor: ImportReport["sensors"][number]): string {
 }
 
 function describeCell({ id, name, readings, problem }: ImportReport["cells"][number]): string {
-  return `${id}${name === null ? "" : ` (${name})`}  ${count(readings)} readings${problem ? `: ${problem}` : ""}`;
+  return `${id}${name === null ? "" : ` (${name})`}  ${count(readings, "reading")}${problem ? `: ${problem}` : ""}`;
 }
 
 function describeLogger({ id, name, readings }: ImportReport["loggers"][number]): string {
   const logger = id === null ? "none" : `${id}${name === null ? "" : ` (${name})`}`;
-  return `${logger}  ${count(readings)} readings`;
+  return `${logger}  ${count(readings, "reading")}`;
 }
 
 function listWrong({ wrong, bad_rows }: ImportReport): string[] {
@@ -70,7 +71,7 @@ function listWrong({ wrong, bad_rows }: ImportReport): string[] {
 
 function listGaps({ gaps: { filled, longest } }: ImportReport, dryRun: boolean): string[] {
   const lines = longest.map(({ cell_id, name, measurement, from, to, readings }) => {
-    return `cell ${cell_id}  ${name} ${measurement}  ${from} to ${to}  ${count(readings)} readings`;
+    return `cell ${cell_id}  ${name} ${measurement}  ${from} to ${to}  ${count(readings, "reading")}`;
   });
   return listed(`gaps ${dryRun ? "that would be filled" : "filled"} (${count(filled)})`, lines);
 }
@@ -108,8 +109,4 @@ function listed(title: string, lines: readonly string[]): string[] {
 function shorten(lines: readonly string[]): string[] {
   if (lines.length <= mostListed + 1) return [...lines];
   return [...lines.slice(0, mostListed), `… and ${count(lines.length - mostListed)} more`];
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en");
 }

@@ -3,6 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { describeUpload } from "../ingest/describe.ts";
 import { discard } from "../ingest/discard.ts";
 import { systemClock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { defineError } from "../lib/errors.ts";
 import {
   countQuarantined,
@@ -78,7 +79,7 @@ const discardCommand = withFilter(
       if (chosen.length > 1 && !yes) throw sayYes({ count: chosen.length });
       return await discardAll(db, chosen);
     });
-    console.log(`Discarded ${discarded} uploads.`);
+    console.log(`Discarded ${count(discarded, "upload")}.`);
   });
 
 async function discardAll(db: Db, ids: readonly number[]): Promise<number> {

@@ -2,6 +2,7 @@ import { streamNames } from "@ents-backend/schemas/stream-name";
 import { Command } from "commander";
 import type { Db } from "../db/connect.ts";
 import { systemClock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { ProgressBar } from "../lib/progress.ts";
 import { checkRollup, listRolledUp, rebuildRollup, type RollupUnit } from "../timeseries/rollup.ts";
 import { withDatabase } from "./database.ts";
@@ -58,7 +59,9 @@ const rebuild = describe(
   if (json) return console.log(JSON.stringify({ sensors, rebuilt: rows }, null, 2));
   if (rows.length > 0) console.log(formatTable(rows, ["cell", "sensor", "hour", "day"]));
   const made = rows.reduce((sum, { hour, day }) => sum + hour + day, 0);
-  console.log(`Made ${made} rollups anew, of ${rows.length} of ${sensors} sensors.`);
+  console.log(
+    `Made ${count(made, "rollup")} anew, of ${count(rows.length)} of ${count(sensors, "sensor")}.`,
+  );
 });
 
 function describe(command: Command, description: string, more: string): Command {
@@ -71,9 +74,9 @@ function describe(command: Command, description: string, more: string): Command 
 
 function describeCheck({ sensors, buckets, rows }: Walked): string {
   if (rows.length === 0)
-    return `All ${buckets} rollups of ${sensors} sensors are what the readings come to.`;
+    return `All ${count(buckets, "rollup")} of ${count(sensors, "sensor")} are what the readings come to.`;
   return `${formatTable(rows, ["cell", "sensor", "hour", "day"])}
-Rollups of ${rows.length} of ${sensors} sensors aren't what the readings come to: the table says how many hours and days.
+Rollups of ${count(rows.length)} of ${count(sensors, "sensor")} aren't what the readings come to: the table says how many hours and days.
 \`ents-backend rollup rebuild\` makes them anew.`;
 }
 

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { systemClock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { day_s } from "../lib/duration.ts";
 import { defineError } from "../lib/errors.ts";
 import { ProgressBar } from "../lib/progress.ts";
@@ -119,7 +120,9 @@ async function run(
     unit: "uploads",
     totalBytes: total, // a bar fills up by messages as well as by bytes
   });
-  progress.print(`Uploading ${total ? `${total} messages ` : ""}to ${url.href} (Ctrl-C stops)`);
+  progress.print(
+    `Uploading ${total ? `${count(total, "message")} ` : ""}to ${url.href} (Ctrl-C stops)`,
+  );
   try {
     await runSimulation({ ...options, url }, rounds, stop, (outcome) => {
       const news = tally.add(outcome);
@@ -143,7 +146,7 @@ function print(uploads: Iterable<Upload>, { url = ownUrl(), key }: CommonOptions
     );
     const ts = new Date(upload.ts * 1000).toISOString();
     console.log(
-      `\n# cell ${upload.cellId}, logger ${upload.loggerId}, ${ts}, ${upload.readings} readings`,
+      `\n# cell ${upload.cellId}, logger ${upload.loggerId}, ${ts}, ${count(upload.readings, "reading")}`,
     );
     console.log([...headers, Buffer.from(upload.body).toString("hex")].join("\n"));
   }

@@ -1,3 +1,4 @@
+import { count } from "../lib/count.ts";
 import { formatIso } from "../lib/time.ts";
 import { hasNothing, type Table } from "./table.ts";
 
@@ -5,7 +6,7 @@ import { hasNothing, type Table } from "./table.ts";
 export function titleOf({ isRaw, query: { cells, params } }: Table): string {
   const what = isRaw ? "Readings" : `Means by ${params.resample ?? "hour"}`;
   const [only] = cells;
-  return `${what} of ${cells.length === 1 && only ? only.name : `${cells.length} cells`}`;
+  return `${what} of ${cells.length === 1 && only ? only.name : count(cells.length, "cell")}`;
 }
 
 /** The text of a package's README.md, for who has the package and nothing else. */
@@ -24,7 +25,7 @@ export function explainPackage(table: Table): string {
 function whenAndWhere(table: Table): string {
   const { created, range, sensors, query } = table;
   const made = `Exported on ${formatIso(created)} from an ENTS backend`;
-  const what = `${query.cells.length} ${query.cells.length === 1 ? "cell" : "cells"}, ${sensors.length} sensors`;
+  const what = `${count(query.cells.length, "cell")}, ${count(sensors.length, "sensor")}`;
   if (hasNothing(table)) return `${made}: ${what}, and no reading in the time asked for.`;
   return `${made}: ${what}, from ${formatIso(range.start)} to ${formatIso(range.end)}.`;
 }

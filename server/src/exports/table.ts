@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "../db/connect.ts";
 import type { Clock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { isEmpty, measure } from "../timeseries/measure.ts";
 import { resolveMeasured, type Resolved } from "../timeseries/resolve.ts";
 import { readRows, type Rows } from "../timeseries/rows.ts";
@@ -58,7 +59,7 @@ export async function openTable(
         const began = performance.now();
         yield await readRows(db, ids, resolved, { span, origin: origin && isRaw });
         done += span.rows;
-        work.report(done / total, `${count(done)} of about ${count(total)} values`);
+        work.report(done / total, `${count(done)} of about ${count(total, "value")}`);
         await sleep(Math.min((performance.now() - began) / 2, longestRest_ms));
       }
     },
@@ -68,8 +69,4 @@ export async function openTable(
 /** Whether there is nothing in it. */
 export function hasNothing({ range }: Table): boolean {
   return isEmpty(range);
-}
-
-function count(values: number): string {
-  return Math.round(values).toLocaleString("en");
 }

@@ -14,6 +14,7 @@ import {
 import { parseMapping } from "../ingest/files/mapping.ts";
 import { planImport } from "../ingest/files/plan.ts";
 import type { Clock } from "../lib/clock.ts";
+import { count } from "../lib/count.ts";
 import { defineError } from "../lib/errors.ts";
 import { findSentFiles } from "../store/imports.ts";
 import { getTask, type Task } from "../store/tasks.ts";
@@ -134,7 +135,7 @@ async function openOrder(
     keepRoom,
     onProgress({ phase, rows, bytes }) {
       const [from, to] = phases[phase] ?? [0, 1];
-      work.report(from + ((to - from) * bytes) / all_bytes, `${phase}: ${rows} rows`);
+      work.report(from + ((to - from) * bytes) / all_bytes, `${phase}: ${count(rows, "row")}`);
     },
   };
 }

@@ -216,7 +216,7 @@ describe("ents-backend backup", () => {
     const { code, stderr } = await run(place, "backup", join(dataDir, "it.backup"));
     expect([code, stderr]).toEqual([
       0,
-      `Not in it: 1 uploads that wait for the database, in ${join(dataDir, "journal")}.`,
+      `Not in it: 1 upload still to be stored, in ${join(dataDir, "journal")}.`,
     ]);
   });
 

@@ -42,9 +42,9 @@ describe("ents-backend import legacy", () => {
     const { code, stdout, stderr } = await run();
     expect([stderr, code]).toEqual(["", 0]);
     expect(stdout).toMatch(
-      "Made 2 users, 2 cells, 1 loggers, 1 tags; 1 editors.\nNothing is left out.",
+      "Made 2 users, 2 cells, 1 logger, 1 tag; 1 editor.\nNothing is left out.",
     );
-    expect(stdout).toMatch(/cell 7: fractions, × 100 \(1 values from 0 to 1, 0 over 1\)/);
+    expect(stdout).toMatch(/cell 7: fractions, × 100 \(1 value from 0 to 1, 0 over 1\)/);
     expect(stdout).toMatch("Every reading of the old backend is the same here.");
 
     const cells = (await api.get("/api/cell/")).json<object[]>();
@@ -168,9 +168,7 @@ describe("ents-backend import legacy", () => {
     });
     expect(added).toEqual({});
     expect(result).toMatchObject({ code: 0, stderr: "" });
-    expect(result!.stdout).toMatch(
-      /2 users, 2 cells, 1 loggers and 1 tags; 10 readings would come/,
-    );
+    expect(result!.stdout).toMatch(/2 users, 2 cells, 1 logger and 1 tag; 10 readings would come/);
     expect(result!.stdout).toMatch(/3 \(Plot A\) +power\.v +2 +2 +4\n/);
     expect(result!.stdout).toMatch("Nothing is in the way. Nothing was changed.");
   });

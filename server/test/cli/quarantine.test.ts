@@ -133,7 +133,7 @@ describe("ents-backend quarantine replay", () => {
 describe("ents-backend quarantine discard", () => {
   it("discards one that is named, and more than one with --yes only", async () => {
     const [first] = await fill();
-    expect((await quarantine("discard", String(first))).stdout).toBe("Discarded 1 uploads.\n");
+    expect((await quarantine("discard", String(first))).stdout).toBe("Discarded 1 upload.\n");
     const refused = await rowsAdded(api.db, async () => {
       const { code, stderr } = await quarantine("discard", "--all");
       expect([code, stderr]).toEqual([1, expect.stringMatching("discard 2 uploads for good")]);

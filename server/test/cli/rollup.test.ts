@@ -63,7 +63,7 @@ describe("ents-backend rollup check", () => {
     const { code, stdout } = await run("check", "--cell", String(cell));
     expect([code, stdout]).toEqual([
       0,
-      "All 53 rollups of 1 sensors are what the readings come to.\n",
+      "All 53 rollups of 1 sensor are what the readings come to.\n",
     ]);
   });
 
@@ -100,7 +100,7 @@ describe("ents-backend rollup rebuild", () => {
     );
     const { code, stdout } = await run("rebuild", "--cell", String(cell));
     expect(code).toBe(0);
-    expect(stdout).toMatch(/Made \d+ rollups anew, of 1 of 1 sensors\.\n$/);
+    expect(stdout).toMatch(/Made \d+ rollups anew, of 1 of 1 sensor\.\n$/);
     expect(await both()).toEqual(before);
     expect(await rollupsOf("rollup_day", other)).toEqual([]);
     expect((await run("rebuild")).code).toBe(0);

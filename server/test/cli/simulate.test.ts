@@ -178,7 +178,7 @@ describe("ents-backend simulate stream", () => {
     await answered;
     child.kill("SIGINT");
     const [code] = (await once(child, "exit")) as [number];
-    expect(await output).toMatch(/^1 uploads stored, with 1 readings/);
+    expect(await output).toMatch(/^1 upload stored, with 1 reading;/);
     expect(code).toBe(0);
     expect((await api.get(`/api/cell/${cell}/sensors`)).json()).toHaveLength(1);
   });
@@ -191,7 +191,7 @@ describe("Tally", () => {
     const upload = { ...origin, version: 2, body: new Uint8Array(), readings: 1 } as const;
     for (let at = 0; at < 30_000; at++)
       tally.add({ upload, latency_ms: at < 20_000 ? 900 : 7, failure: undefined });
-    expect(tally.summary()).toContain("30000 uploads stored, with 30000 readings");
+    expect(tally.summary()).toContain("30,000 uploads stored, with 30,000 readings");
     expect(tally.summary()).toContain("latency: p50 7.0 ms, p99 7.0 ms");
   });
 });

@@ -1,3 +1,4 @@
+import { count } from "../../lib/count.ts";
 import type { Failure, Outcome } from "./send.ts";
 
 /** How many failures are told one by one. */
@@ -37,10 +38,12 @@ export class Tally {
   /** The whole, at the end. */
   summary(): string {
     const stored = this.uploads - this.failed;
-    const lines = [`${stored} uploads stored, with ${this.readings} readings; ${this.#rate()}`];
+    const lines = [
+      `${count(stored, "upload")} stored, with ${count(this.readings, "reading")}; ${this.#rate()}`,
+    ];
     if (this.#latencies_ms.length > 0)
       lines.push(`latency: p50 ${this.#quantile(0.5)}, p99 ${this.#quantile(0.99)}`);
-    const kinds = [...this.#failures].map(([kind, count]) => `${count} × ${kind}`);
+    const kinds = [...this.#failures].map(([kind, times]) => `${times} × ${kind}`);
     lines.push(this.failed === 0 ? "0 failed" : `${this.failed} failed: ${kinds.join(", ")}`);
     return lines.join("\n");
   }

@@ -1,5 +1,6 @@
 import type { ImportReport } from "@ents-backend/schemas/import";
 import type { Db } from "../../db/connect.ts";
+import { count } from "../../lib/count.ts";
 import { formatIso } from "../../lib/time.ts";
 import { findLoggers } from "../../store/loggers.ts";
 import type { CheckedCell } from "./cells.ts";
@@ -88,9 +89,9 @@ function explainVwc(vwc: DeviceVwcDecision): string {
 function listWarnings({ files, early, late }: Survey): string[] {
   const clocks = [
     early > 0 &&
-      `${early} readings are from before 2010: the node's clock was not set. They are kept with that time`,
+      `${count(early, "reading")} from before 2010: the node's clock was not set. They are kept with that time`,
     late > 0 &&
-      `${late} readings are from the future: the node's clock was wrong. They are kept with that time`,
+      `${count(late, "reading")} from the future: the node's clock was wrong. They are kept with that time`,
   ];
   return [...clocks.filter((text) => text !== false), ...files.flatMap(warnOfVwc)];
 }

@@ -109,8 +109,8 @@ describe("an import of files", () => {
     );
     const { report } = await run([file]);
     expect(report.warnings).toEqual([
-      expect.stringMatching(/^2 readings are from before 2010/),
-      expect.stringMatching(/^1 readings are from the future/),
+      expect.stringMatching(/^2 readings from before 2010/),
+      expect.stringMatching(/^1 reading from the future/),
     ]);
     expect(report.readings.new).toBe(4);
   });

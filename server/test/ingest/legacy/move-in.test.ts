@@ -47,7 +47,7 @@ describe("what an old database may lack or hold", () => {
       insert into teros_data (cell_id, ts, temp) values (1, '2024-01-15 12:00', 20)`);
     const { code, stdout } = await run();
     expect(code).toBe(0);
-    expect(stdout).toMatch("2 readings came, 0 were doubled or here, 0 were conflicting.");
+    expect(stdout).toMatch("2 readings came, 0 doubled or here, 0 conflicting.");
     expect(await readSensor(api, 1, ["TEROS12_TEMP", "Temperature"])).toMatchObject({
       timestamp: [noon],
       data: [20],
@@ -130,7 +130,7 @@ describe("what an old database may lack or hold", () => {
         (3, '2024-01-15 12:01', 700)`);
     const { code, stdout } = await run();
     expect(code).toBe(0);
-    expect(stdout).toMatch(/3 readings came, 6 were doubled or here, 1 were conflicting/);
+    expect(stdout).toMatch(/3 readings came, 6 doubled or here, 1 conflicting/);
     expect(stdout).toMatch(/power\.v +6 +2 /);
     const span = "startTime=2024-01-15&endTime=2024-01-16&resample=none";
     expect((await api.get(`/api/power/1?${span}`)).json()).toMatchObject({
@@ -296,9 +296,9 @@ describe("a second run", () => {
         (3, '2023-01-01 00:00', 0.25, 4e-6), (20, '2024-01-15 12:00', 1, 1e-6)`);
     const { code, stdout } = await run();
     expect(code).toBe(0);
-    expect(stdout).toMatch(/Made 0 users \(2 known\), 1 cells \(2 known\), 0 loggers \(1 known\)/);
-    expect(stdout).toMatch(/cell: 1 rows, number 7: it was deleted here/);
-    expect(stdout).toMatch("4 readings came, 0 were doubled or here, 0 were conflicting.");
+    expect(stdout).toMatch(/Made 0 users \(2 known\), 1 cell \(2 known\), 0 loggers \(1 known\)/);
+    expect(stdout).toMatch(/cell: 1 row, number 7: it was deleted here/);
+    expect(stdout).toMatch("4 readings came, 0 doubled or here, 0 conflicting.");
     expect((await api.get("/api/cell/3")).json()).toMatchObject({ name: "renamed" });
     expect((await api.get("/api/cell/7")).statusCode).toBe(404);
     const early = "startTime=2023-01-01&endTime=2023-01-02&resample=none";
@@ -307,7 +307,7 @@ describe("a second run", () => {
       i: [4],
       p: [1],
     });
-    expect((await run()).stdout).toMatch("0 readings came, 0 were doubled or here");
+    expect((await run()).stdout).toMatch("0 readings came, 0 doubled or here");
   });
 
   it("finds a row that was committed after one with a greater number", async () => {
@@ -320,7 +320,7 @@ describe("a second run", () => {
     );
     const { code, stdout } = await run();
     expect(code).toBe(0);
-    expect(stdout).toMatch("1 readings came, 1 were doubled or here, 0 were conflicting.");
+    expect(stdout).toMatch("1 reading came, 1 doubled or here, 0 conflicting.");
     expect(await readSensor(api, 1, ["POWER_VOLTAGE", "Voltage"])).toMatchObject({
       data: [1000, 2000],
     });
