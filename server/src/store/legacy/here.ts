@@ -107,20 +107,19 @@ export async function advanceNumbers(
   );
 }
 
+/** Of one schema: a database may hold several, each with all that is ours. */
+const lock = sql`hashtext('ents-backend import legacy ' || current_schema())`;
+
 /** Runs something while no other process does so. @returns undefined, with nothing run, where one does */
 export async function runAlone<T>(db: Db, run: () => Promise<T>): Promise<T | undefined> {
   return await db.connection().execute(async (connection) => {
     const { rows } = await sql<{ mine: boolean }>`
-      select pg_try_advisory_lock(hashtext('ents-backend import legacy')) as mine`.execute(
-      connection,
-    );
+      select pg_try_advisory_lock(${lock}) as mine`.execute(connection);
     if (!rows[0]!.mine) return undefined;
     try {
       return await run();
     } finally {
-      await sql`select pg_advisory_unlock(hashtext('ents-backend import legacy'))`.execute(
-        connection,
-      );
+      await sql`select pg_advisory_unlock(${lock})`.execute(connection);
     }
   });
 }
