@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
-import { hour_s } from "../lib/duration.ts";
+import { day_s, hour_s } from "../lib/duration.ts";
 import type { Range } from "./resample.ts";
 import { selectDeltasIn } from "./rollup-deltas.ts";
 import { planSpans, type Span } from "./spans.ts";
@@ -53,6 +53,30 @@ export async function countInstants(db: Db, ids: readonly number[], range: Range
     where sensor_id = any(${ids}::int[])
       and ts between to_timestamp(${range.start}) and to_timestamp(${range.end})`.execute(db);
   return rows[0]!.instants;
+}
+
+/** The starts of the days, UTC, of a range on which any of some sensors has readings; ascending. */
+export async function listDays(
+  db: Db,
+  ids: readonly number[],
+  { start, end }: Range,
+): Promise<number[]> {
+  const from = Math.floor(start / day_s) * day_s;
+  const to = (Math.floor(end / day_s) + 1) * day_s;
+  const { rows } = await sql<{ day: number }>`
+    select date_part('epoch', bucket) as day
+    from (
+      select bucket from unnest(${ids}::int[]) as sensor (id)
+      cross join lateral (
+        select bucket from rollup_day
+        where sensor_id = sensor.id and bucket >= to_timestamp(${from}) and bucket < to_timestamp(${to})
+        offset 0
+      ) as kept
+      union
+      select date_trunc('day', hour, 'UTC') from (${selectDeltasIn(ids, [{ from, to, closed: false }])}) as delta
+    ) as days
+    order by day`.execute(db);
+  return rows.map(({ day }) => day);
 }
 
 /** The part of a range where any of the sensors has readings; empty when none has. */

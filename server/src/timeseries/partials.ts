@@ -12,9 +12,9 @@ import { planSpans, type Span, type SpanPlan } from "./spans.ts";
 type Parts = Pick<Resolved, "buckets" | "starts">;
 
 /** The spans that a query is answered from. Buckets under an hour know nothing of rollups. */
-export function planParts({ range, buckets, starts }: Resolved): SpanPlan {
+export function planParts({ range, buckets, starts = [], days }: Resolved): SpanPlan {
   if (isOfHours(buckets))
-    return planSpans(range, { cuts: starts ?? [], days: buckets.kind === "calendar" });
+    return planSpans(range, { cuts: starts, days: buckets.kind === "calendar", only: days });
   const all = { from: range.start, to: range.end, closed: true };
   return { reading: range.start > range.end ? [] : [all], hour: [], day: [] };
 }

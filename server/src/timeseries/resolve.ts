@@ -1,8 +1,9 @@
 import type { Db } from "../db/connect.ts";
 import { chooseResample } from "./choose.ts";
 import type { TimestampFormat } from "./columns.ts";
-import { clip, countInstants, isEmpty, measure, type Measured } from "./measure.ts";
+import { clip, countInstants, isEmpty, listDays, measure, type Measured } from "./measure.ts";
 import { toBuckets, type Buckets, type Range, type Resample } from "./resample.ts";
+import { keepTouching } from "./spans.ts";
 import { listStarts } from "./zone.ts";
 
 /** Which readings, and how thinned out. */
@@ -25,9 +26,14 @@ export interface Resolved {
   readonly buckets: Buckets;
   /** Starts of buckets, where they are a zone's; undefined where UTC's hours and days have their edges too. */
   readonly starts: readonly number[] | undefined;
+  /** UTC's days that have readings, where these alone are looked into: `starts` are those of their buckets then. */
+  readonly days: readonly number[] | undefined;
   readonly envelope: boolean;
   readonly timestamps: TimestampFormat;
 }
+
+/** Buckets of a zone are looked into one by one: beyond so many it is found out first which of them hold something. */
+const mostLookedInto = 1_000;
 
 /** Resolves a query on sensors side by side; they are measured where the answer depends on what there is. */
 export async function resolve(db: Db, ids: readonly number[], query: Query): Promise<Resolved> {
@@ -78,11 +84,15 @@ export async function resolveMeasured(
   const buckets = toBuckets(resample);
   const isZones = buckets.kind === "calendar" && tz !== "UTC" && !isEmpty(range);
   const starts = isZones ? await listStarts(db, tz, buckets.unit, range) : undefined;
+  const ids = measured?.map(({ sensorId }) => sensorId) ?? [];
+  const days =
+    starts && starts.length > mostLookedInto ? await listDays(db, ids, range) : undefined;
   return {
     range,
     resample,
     buckets,
-    starts,
+    starts: starts && days ? keepTouching(starts, days) : starts,
+    days,
     envelope: query.envelope && buckets.kind !== "none",
     timestamps: query.timestamps,
   };

@@ -22,25 +22,46 @@ interface PlanOptions {
   readonly cuts?: readonly number[];
   /** Whether buckets begin at midnight UTC or at a cut, so that whole days may be taken together. */
   readonly days?: boolean;
+  /** The starts of the days, UTC, that have readings, ascending: buckets that touch none of them are left out. */
+  readonly only?: readonly number[] | undefined;
 }
 
 /**
  * Plans what to read of a range: its whole hours and days as rollups, the rest as readings. The spans are the
- * range, each instant once, in order within each source; those of rollups begin and end on their hours and days.
+ * range, but for buckets that are left out, each instant once, in order within each source; those of rollups begin and end on their hours and days.
  */
 export function planSpans(
   { start, end }: Range,
-  { cuts = [], days = false }: PlanOptions = {},
+  { cuts = [], days = false, only }: PlanOptions = {},
 ): SpanPlan {
   const plan: Record<Source, Span[]> = { reading: [], hour: [], day: [] };
   if (start > end) return plan;
   const edges = [start, ...cuts.filter((cut) => cut > start && cut <= end), end];
-  edges.slice(1).forEach((to, at) => split(plan, edges[at]!, to, days));
+  const touches = only ? inOrder(only) : () => true;
+  edges.slice(1).forEach((to, at) => {
+    if (touches(edges[at]!, to)) split(plan, edges[at]!, to, days);
+  });
   // What comes after the last whole hour includes its end: at least that instant.
   const last = plan.reading.at(-1);
   if (last?.to === end) plan.reading[plan.reading.length - 1] = { ...last, closed: true };
   else plan.reading.push({ from: end, to: end, closed: true });
   return plan;
+}
+
+/** The starts of those buckets that touch one of some days, UTC, and of the ones behind them, where they end. */
+export function keepTouching(starts: readonly number[], days: readonly number[]): number[] {
+  const touches = inOrder(days);
+  const isKept = starts.map((start, at) => touches(start, starts[at + 1] ?? Infinity));
+  return starts.filter((_, at) => isKept[at] || isKept[at - 1]);
+}
+
+/** Whether what lies from one instant until before another one touches one of some days; to be asked in their order. */
+function inOrder(days: readonly number[]): (from: number, to: number) => boolean {
+  let at = 0;
+  return (from, to) => {
+    while (at < days.length && days[at]! + day_s <= from) at += 1;
+    return at < days.length && days[at]! < to;
+  };
 }
 
 /** Adds one piece without cuts inside: readings, hours, days, hours, readings, each where there are any. */

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { planSpans, type Span, type SpanPlan } from "../../src/timeseries/spans.ts";
+import { keepTouching, planSpans, type Span, type SpanPlan } from "../../src/timeseries/spans.ts";
 
 const day = 86_400;
 const instant = fc.integer({ min: 0, max: 8 * day * 4 }).map((quarters) => quarters / 4);
@@ -54,4 +54,29 @@ describe("planSpans", () => {
     expect(planSpans({ start: 3600, end: 3600 })).toEqual({ reading: [closed], hour: [], day: [] });
     expect(planSpans({ start: 2, end: 1 })).toEqual({ reading: [], hour: [], day: [] });
   });
+
+  it("leaves out buckets without readings, and none of what lies in the others", () => {
+    const some = fc.uniqueArray(fc.integer({ min: 0, max: 11 }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(cuts, some, (at, numbers) => {
+        const starts = [-day, ...at];
+        const only = numbers.map((number) => number * day).sort((a, b) => a - b);
+        const range = { start: only[0]!, end: only.at(-1)! + day - 1 };
+        const kept = keepTouching(starts, only);
+        const spans = inOrder(planSpans(range, { cuts: kept, days: true, only }));
+        for (let quarter = range.start; quarter <= range.end; quarter += 900) {
+          const around = spans.filter(({ from, to }) => from <= quarter && quarter < to);
+          const hasReadings = only.some((one) => one <= quarter && quarter < one + day);
+          if (hasReadings) expect(around).toHaveLength(1);
+          // Whatever is read is of the bucket that it would be of without that.
+          if (around.length > 0) expect(startOf(quarter, kept)).toBe(startOf(quarter, starts));
+        }
+      }),
+    );
+  });
 });
+
+/** The start of the bucket that an instant is in. */
+function startOf(at: number, starts: readonly number[]): number | undefined {
+  return starts.findLast((start) => start <= at);
+}
