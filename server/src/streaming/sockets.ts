@@ -39,6 +39,9 @@ const mostWaiting = 3 * mostCells;
 /** Answers that wait for a socket to take them, counted likewise, and all packets: whoever takes none is cut off. */
 const mostUnheard = 3 * mostCells;
 const mostUnsent = 5000;
+/** Packets in one answer to a poll of a client in Python, which takes a longer one for a broken connection. */
+const mostPolled = 16;
+const python = /^python/i;
 
 /** Whether a request is for Socket.IO. */
 export function isForSockets({ url = "" }: IncomingMessage): boolean {
@@ -81,6 +84,7 @@ export class Sockets {
       if (!seats.hasRoom(address)) return connection.close(true);
       connection.once("close", seats.take(address));
       cutOffUnheard(connection);
+      answerPollsInParts(connection);
     });
     if (this.#deps.elsewhere) this.#share(this.#deps.elsewhere);
   }
@@ -283,12 +287,26 @@ const unknownError = { code: "internal_error", message: "this failed here; try a
 
 /** Packets that a connection can't be sent yet are held until it can. */
 function cutOffUnheard(connection: LiveSocket["conn"]): void {
-  let unsent = 0;
-  connection.on("flush", () => (unsent = 0));
   connection.on("packetCreate", () => {
-    unsent += 1;
-    if (unsent > mostUnsent) connection.close(true);
+    if (unsentOf(connection).length >= mostUnsent) connection.close(true);
   });
+}
+
+/** What an answer to a poll has no room for is held until the next one. Others take whatever there is, and sooner. */
+function answerPollsInParts(connection: LiveSocket["conn"]): void {
+  const { transport, request } = connection;
+  if (transport.name !== "polling" || !python.test(request.headers["user-agent"] ?? "")) return;
+  const send = transport.send.bind(transport);
+  transport.send = (packets) => {
+    const rest = packets.splice(mostPolled);
+    send(packets);
+    unsentOf(connection).unshift(...rest);
+  };
+}
+
+/** The packets that Engine.IO holds for a connection, itself. */
+function unsentOf(connection: LiveSocket["conn"]): unknown[] {
+  return (connection as unknown as { writeBuffer: unknown[] }).writeBuffer;
 }
 
 /** How Engine.IO is to send them: the same object for all sockets, which it doesn't change. */

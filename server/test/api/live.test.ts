@@ -201,6 +201,32 @@ describe("who has subscribed to a cell", () => {
     const heard = await dashboard.until((all) => all.some(isLast));
     expect(measurementsOf(heard)).toHaveLength(1);
   });
+
+  it("answers a poll of a client in Python with the 16 packets that it can take", async () => {
+    const cellId = await newCell(api);
+    const dashboard = await server.connect();
+    const { cursor } = await dashboard.ask("subscribe_cells", { cellIds: [cellId] });
+    const first = sentLast + 1;
+    const numbers = Array.from({ length: 40 }, (_, nth) => first + nth);
+    for (const _ of numbers) await sendLast(cellId);
+    const url = `${server.url}/socket.io/?EIO=4&transport=polling`;
+    const headers = { "user-agent": "python-requests/2.34.2" };
+    const sid = /"sid":"([^"]+)"/.exec(await (await fetch(url, { headers })).text())![1]!;
+    const post = async (body: string) => await fetch(`${url}&sid=${sid}`, { method: "POST", body });
+    const poll = async () => (await (await fetch(`${url}&sid=${sid}`)).text()).split("\u001E");
+    await post("40");
+    await poll();
+    await post(`42${JSON.stringify(["subscribe_cells", { cellIds: [cellId], cursor }])}`);
+    const heard: string[] = [];
+    while (heard.length < numbers.length) {
+      const packets = await poll();
+      expect(packets.length).toBeLessThanOrEqual(16);
+      heard.push(...packets.filter((packet) => packet.includes("measurement_received")));
+    }
+    await post("1");
+    const times = heard.map((packet) => Number(/"timestamp":(\d+)/.exec(packet)?.[1]));
+    expect(times).toEqual(numbers.map((nth) => ts + 1e6 + nth));
+  });
 });
 
 it("lets a dashboard subscribe chart by chart, all at once", async () => {
