@@ -55,6 +55,14 @@ describe("planSpans", () => {
     expect(planSpans({ start: 2, end: 1 })).toEqual({ reading: [], hour: [], day: [] });
   });
 
+  it("looks into no more buckets than have readings, however many there are", () => {
+    const starts = Array.from({ length: 90_000 }, (_, nth) => nth * day + 1800);
+    const only = [0, 50_000 * day, 89_998 * day];
+    const range = { start: 10, end: 89_999 * day };
+    const plan = planSpans(range, { cuts: keepTouching(starts, only), days: true, only });
+    expect(inOrder(plan).length).toBeLessThan(40);
+  });
+
   it("leaves out buckets without readings, and none of what lies in the others", () => {
     const some = fc.uniqueArray(fc.integer({ min: 0, max: 11 }), { minLength: 1, maxLength: 4 });
     fc.assert(
