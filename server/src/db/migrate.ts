@@ -18,6 +18,12 @@ const migrationFailed = defineError(
   "migration {name} failed: {reason}",
 );
 
+const tooOld = defineError(
+  "unavailable",
+  "program_too_old",
+  "a newer ents-backend has changed the database's tables ({name}), which this one doesn't know: start that version, or restore a backup from before it",
+);
+
 const mostTries = 50;
 const pause_ms = 100;
 
@@ -45,7 +51,7 @@ export async function listMigrations(): Promise<string[]> {
  *
  * @param last to the form that this migration made, instead of the newest one
  * @returns the names of the migrations that ran
- * @throws KnownError when one fails; then none of them has changed anything
+ * @throws KnownError when one fails, and when a newer version has run more; then none of them has changed anything
  */
 export async function migrate(db: Db, log: Log, last?: string): Promise<string[]> {
   const migrationTableSchema = await currentSchema(db);
@@ -54,12 +60,22 @@ export async function migrate(db: Db, log: Log, last?: string): Promise<string[]
   const { error, results = [] } = await (db.isTransaction ? run() : undisturbed(run));
   const failed = results.find(({ status }) => status === "Error");
   if (error) {
+    const [name] = failed ? [] : await listUnknown(db);
+    if (name !== undefined) throw tooOld({ name });
     const reason = error instanceof Error ? error.message : "unknown";
     throw migrationFailed({ name: failed?.migrationName ?? "(none)", reason });
   }
   const names = results.map(({ migrationName }) => migrationName);
   if (names.length > 0) log.info({ migrations: names }, "migrated the database");
   return names;
+}
+
+/** The names of the migrations that the database had from a newer version. */
+async function listUnknown(db: Db): Promise<string[]> {
+  const ours = await listMigrations();
+  const { rows } = await sql<{ name: string }>`
+    select name from kysely_migration where name <> all (${ours}) order by name`.execute(db);
+  return rows.map(({ name }) => name);
 }
 
 /**

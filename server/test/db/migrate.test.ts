@@ -26,3 +26,26 @@ it("migrates while another schema and its tables come, change and go, as those o
     expect(await changes).toBeGreaterThan(0);
   }
 });
+
+it("says that a newer version has changed the tables, and leaves them alone", async () => {
+  const { db } = database;
+  const noted = async () =>
+    await db
+      .selectFrom("kysely_migration" as never)
+      .selectAll()
+      .execute();
+  const before = await noted();
+  await sql`insert into kysely_migration values ('2999-01-01-telepathy', ${new Date().toISOString()})`.execute(
+    db,
+  );
+  const changed = await noted();
+  await expect(migrate(db, silentLog)).rejects.toMatchObject({
+    kind: "unavailable",
+    code: "program_too_old",
+    message: expect.stringContaining("(2999-01-01-telepathy)") as string,
+  });
+  expect(await noted()).toEqual(changed);
+  await sql`delete from kysely_migration where name = '2999-01-01-telepathy'`.execute(db);
+  expect(await noted()).toEqual(before);
+  expect(await migrate(db, silentLog)).toEqual([]);
+});
