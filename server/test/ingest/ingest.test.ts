@@ -11,6 +11,7 @@ import { identifySender } from "../../src/http/sender.ts";
 import { createCell, deleteCell, updateCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";
+import { updateUser } from "../../src/store/users.ts";
 import { testDeps, testIngest, useApi } from "../support/api.ts";
 import { newCell, readSensor } from "../support/cells.ts";
 import { filesIn, openJournal, useDirectories } from "../support/journal.ts";
@@ -329,18 +330,7 @@ describe.each(hands)("what is changed %s counts for the very next upload", (_, h
     const cellId = await newCell(api);
     const { id: loggerId } = await createLogger(api.db, { name: randomUUID() });
     await run(sql`delete from logger where id = ${loggerId}`);
-    const store = async (value = 0.5) => {
-      const meta = { cellId, loggerId, ts: ts + next() };
-      const message = encodeVersion2([{ meta, type: 4, value: decimal(value) }]);
-      expect(await post(message, version2)).toBe(200);
-      const last = api.db
-        .selectFrom("reading")
-        .innerJoin("sensor", "sensor.id", "sensor_id")
-        .select("value")
-        .where("cell_id", "=", cellId)
-        .orderBy("ts", "desc");
-      return (await last.executeTakeFirstOrThrow()).value;
-    };
+    const store = async (value?: number) => await storeWater(cellId, loggerId, ts + next(), value);
     const set = (unit: string) => sql`update logger set vwc_unit = ${unit} where id = ${loggerId}`;
     expect(await store()).toBe(50);
     await createLogger(hand(), { id: loggerId, name: randomUUID(), vwcUnit: "percent" });
@@ -354,7 +344,40 @@ describe.each(hands)("what is changed %s counts for the very next upload", (_, h
     await run(sql`delete from logger where id = ${loggerId}`);
     expect(await store()).toBe(50);
   });
+
+  it("whether a logger is an admin's, whose water content is percent in everyone's cells", async () => {
+    const [owner, operator]: TestUser[] = [await newUser(api), await newUser(api)];
+    const cell = { name: randomUUID(), uploadPolicy: "open", userId: owner!.id } as const;
+    const { id: cellId } = await createCell(api.db, cell);
+    const logger = { name: randomUUID(), vwcUnit: "percent", userId: operator!.id } as const;
+    const { id: loggerId } = await createLogger(api.db, logger);
+    const store = async () => await storeWater(cellId, loggerId, ts + next());
+    expect(await store()).toBe(50);
+    await updateUser(hand(), operator!.id, { admin: true });
+    expect(await store()).toBe(0.5);
+    await run(sql`update account set admin = false where id = ${operator!.id}`);
+    expect(await store()).toBe(50);
+  });
 });
+
+/** Stores a water content under a logger's number. @returns what is stored of it, in percent */
+async function storeWater(
+  cellId: number,
+  loggerId: number,
+  at: number,
+  value = 0.5,
+): Promise<number | null> {
+  const meta = { cellId, loggerId, ts: at };
+  const message = encodeVersion2([{ meta, type: 4, value: decimal(value) }]);
+  expect(await post(message, version2)).toBe(200);
+  const last = api.db
+    .selectFrom("reading")
+    .innerJoin("sensor", "sensor.id", "sensor_id")
+    .select("value")
+    .where("cell_id", "=", cellId)
+    .orderBy("ts", "desc");
+  return (await last.executeTakeFirstOrThrow()).value;
+}
 
 describe("what is remembered of cells and loggers", () => {
   it("is the same for who asks while it is being looked up", async () => {
