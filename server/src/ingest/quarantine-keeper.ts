@@ -90,8 +90,7 @@ export class QuarantineKeeper {
     const { db, max_bytes } = this.#options;
     this.#unseen_bytes = 0;
     this.#extent = await measureQuarantine(db);
-    if (this.#extent.bytes > max_bytes)
-      await this.#makeRoom(this.#extent.bytes - (max_bytes - this.#step_bytes), signal);
+    if (this.#extent.bytes > max_bytes) await this.#makeRoom(signal);
     this.#report();
   }
 
@@ -105,15 +104,16 @@ export class QuarantineKeeper {
     return this.#looking;
   }
 
-  async #makeRoom(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    let left = bytes;
-    const isOver = (): boolean => signal?.aborted ?? false;
-    while (left > 0 && !isOver()) {
-      const gone = await evictQuarantined(this.#options.db, left);
+  async #makeRoom(signal: AbortSignal | undefined): Promise<void> {
+    const { db, max_bytes } = this.#options;
+    const most_bytes = max_bytes - this.#step_bytes;
+    while (this.#extent.bytes > most_bytes && !signal?.aborted) {
+      const { before, gone } = await evictQuarantined(db, most_bytes);
+      this.#extent = {
+        uploads: before.uploads - gone.uploads,
+        bytes: before.bytes - gone.bytes,
+      };
       if (gone.uploads === 0) return;
-      left -= gone.bytes;
-      const { uploads, bytes: now } = this.#extent;
-      this.#extent = { uploads: uploads - gone.uploads, bytes: now - gone.bytes };
       this.#evicted += gone.uploads;
       this.#unreported = add(this.#unreported, gone);
     }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
+import { transact } from "../db/transact.ts";
 
 /** An upload that could not be placed, whole, so that it can be replayed once its cause is mended. */
 export interface Quarantined {
@@ -80,9 +81,24 @@ export async function measureQuarantine(db: Db): Promise<Extent> {
 
 /**
  * Deletes some of what is worth least, the oldest first: what came without a good key and says nothing, then what
- * came without a good key, then the rest. Stops as soon as that many bytes are gone; one call goes through a batch.
+ * came without a good key, then the rest. Stops where no more than some bytes are left; one call goes through a batch.
+ * Processes that do so at once take turns, and each measures what the one before has left.
+ *
+ * @returns what went, and what was there before it did
  */
-export async function evictQuarantined(db: Db, bytes: number): Promise<Evicted> {
+export async function evictQuarantined(
+  db: Db,
+  most_bytes: number,
+): Promise<{ readonly before: Extent; readonly gone: Evicted }> {
+  return await transact(db, async (transaction) => {
+    // Nobody waits for this lock who keeps an upload or lets one go.
+    await sql`lock table quarantine in share update exclusive mode`.execute(transaction);
+    const before = await measureQuarantine(transaction);
+    return { before, gone: await evictBatch(transaction, before.bytes - most_bytes) };
+  });
+}
+
+async function evictBatch(transaction: Db, excess_bytes: number): Promise<Evicted> {
   const { rows } = await sql<{ size_bytes: number; worth: number }>`
     delete from quarantine where id in (
       select id from (
@@ -92,9 +108,9 @@ export async function evictQuarantined(db: Db, bytes: number): Promise<Evicted> 
           order by worth, id limit ${batch_rows} for update skip locked
         ) as batch
       ) as least
-      where before < ${bytes}
+      where before < ${excess_bytes}
     )
-    returning size_bytes, worth`.execute(db);
+    returning size_bytes, worth`.execute(transaction);
   const [unreadable, keyless, keyed] = [0, 1, 2].map(
     (worth) => rows.filter((row) => row.worth === worth).length,
   );

@@ -110,12 +110,19 @@ describe("a quarantine that is full", () => {
     expect(told.reduce((a, b) => a + b)).toBe(keeper.stats().evicted);
   });
 
-  it("is gone through once, when two processes look at once", async () => {
-    await fill("unreadable", 30);
-    const [first, second] = [newKeeper().keeper, newKeeper().keeper];
-    await Promise.all([first.look(), second.look()]);
-    const { uploads } = await measureQuarantine(database.db);
-    expect(first.stats().evicted + second.stats().evicted).toBe(30 - uploads);
+  it.each([1, 4])("loses no more than it has to, when %i processes look at once", async (count) => {
+    const keyed = await fill("keyed", 6);
+    await fill("unreadable", 24);
+    const keepers = Array.from({ length: count }, () => newKeeper().keeper);
+    await Promise.all(keepers.map(async (keeper) => await keeper.look()));
+    const { uploads, bytes } = await measureQuarantine(database.db);
+    expect(bytes).toBeLessThanOrEqual((max_bytes * 15) / 16);
+    expect(bytes + bytes / uploads).toBeGreaterThan((max_bytes * 15) / 16);
+    expect((await idsLeft()).slice(0, 6)).toEqual(keyed);
+    const evicted = keepers.map((keeper) => keeper.stats().evicted);
+    expect(evicted.reduce((sum, one) => sum + one)).toBe(30 - uploads);
+    for (const keeper of keepers)
+      expect(keeper.stats()).toMatchObject({ quarantinedUploads: uploads });
   });
 });
 
