@@ -20,6 +20,8 @@ export function answerBrokenRequest(
     owed.raw.shouldKeepAlive = false;
     return;
   }
+  // Its answer has begun, as one that is long does before the request is whole: nothing fits into its middle.
+  if (owed?.raw.headersSent) return void socket.destroy();
   const problem = problems[error.code ?? ""] ?? badRequest;
   const { type, body } = describe(problem, owed);
   const { status, message } = problem;

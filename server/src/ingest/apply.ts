@@ -107,19 +107,9 @@ async function placeOneByOne(
   }
   return await Promise.all(
     settled.map(async (one, at) =>
-      isPassingOne(one) ? await keep(placer, entries[at]!, one) : one,
+      isPassingOne(one) ? await placer.keepSpoilt(entries[at]!, one.error) : one,
     ),
   );
-}
-
-async function keep(
-  placer: ApplyDeps["placer"],
-  entry: Entry,
-  { error }: { readonly error: unknown },
-): Promise<Settled<Written>> {
-  const kept = await placer.keepSpoilt(entry, error);
-  if (isPassingOne(kept) && kept.error !== error) throw kept.error;
-  return kept;
 }
 
 function isBroken(one: Settled<Written>): boolean {

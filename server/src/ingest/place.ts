@@ -65,7 +65,12 @@ export class Placer {
     }
   }
 
-  /** Keeps an upload in quarantine that fails for itself with an error; answers that error then. */
+  /**
+   * Keeps an upload in quarantine that fails for itself with an error.
+   *
+   * @returns that it failed with this error; or as Unkept, where quarantine refuses it too
+   * @throws what keeps it from being kept now
+   */
   async keepSpoilt({ uplink }: Arrived, error: unknown): Promise<Settled<Written>> {
     try {
       const sender = await this.#deps
@@ -74,7 +79,7 @@ export class Placer {
       await quarantine(this.#deps, [{ uplink, sender, error }]);
       return { ok: false, error };
     } catch (cause) {
-      if (!isInputRefused(cause)) return { ok: false, error: cause };
+      if (!isInputRefused(cause)) throw cause;
       return { ok: false, error: new Unkept("an upload can't be kept in quarantine", { cause }) };
     }
   }
@@ -90,8 +95,8 @@ export class Placer {
     const isOld = error instanceof StaleDirectory || isReferenceGone(error);
     if (isOld && tries > 1) return await this.place(arrived, tries - 1);
     if (error instanceof StaleDirectory || !isInputRefused(error))
-      return arrived.map(() => ({ ok: false, error }));
-    if (arrived.length === 1) return [await this.keepSpoilt(arrived[0]!, error)];
+      return arrived.map(() => failed(error));
+    if (arrived.length === 1) return [await this.keepSpoilt(arrived[0]!, error).catch(failed)];
     const middle = Math.ceil(arrived.length / 2);
     const first = await this.place(arrived.slice(0, middle));
     return [...first, ...(await this.place(arrived.slice(middle)))];
@@ -171,6 +176,10 @@ export class Placer {
       return await this.#placeAgain(refused, error, tries);
     }
   }
+}
+
+function failed(error: unknown): Settled<Written> {
+  return { ok: false, error };
 }
 
 /** Asks once for each sender, however many uploads are theirs. */

@@ -10,7 +10,6 @@ import { RepeatedSensorMeasurementsSchema } from "./codecs/proto/sensor_pb.js";
 import { isWebhook } from "./codecs/webhook.ts";
 import { decodeMessage } from "./codecs/wire.ts";
 import { numbersAndNames } from "./directory.ts";
-import { Refusal } from "./refusal.ts";
 import type { Decoded, Reference } from "./uplink.ts";
 
 /** The cell and the logger that a measurement names. */
@@ -103,12 +102,11 @@ function findDevice(payload: Uint8Array): string | undefined {
   return webhookOfDevice.Check(body) ? body.end_device_ids.dev_eui.toUpperCase() : undefined;
 }
 
-/** What is read, unless it is refused. */
+/** What is read, unless that fails: an upload is kept whatever is found of it. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
-  } catch (error) {
-    if (error instanceof Refusal) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }

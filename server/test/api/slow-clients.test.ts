@@ -95,6 +95,16 @@ describe("a thousand connections that", () => {
   );
 });
 
+it("breaks off an answer that has begun when its request doesn't end, with nothing in its middle", async () => {
+  const socket = connect({ port, host: "127.0.0.1" });
+  let heard = "";
+  socket.on("data", (bytes: Buffer) => (heard += bytes.toString()));
+  socket.write(`GET /api/live?cells=${cell} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n`);
+  await once(socket, "close");
+  expect(heard).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*text\/event-stream[^]*\r\n\r\n/);
+  expect(heard.match(/HTTP\/1/g)).toHaveLength(1);
+});
+
 /** Files without a name that this process holds for answers. */
 function spools(): string[] {
   return readdirSync("/proc/self/fd").flatMap((fd) => {

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { codecs } from "../../src/ingest/codecs/codecs.ts";
 import { findReferences } from "../../src/ingest/references.ts";
 import type { About } from "../../src/store/quarantine.ts";
 import {
@@ -105,4 +106,17 @@ describe("what an upload is about", () => {
       cellIds: [],
     });
   });
+});
+
+it("is found as far as it is legible where a codec breaks", () => {
+  const broken = vi.spyOn(codecs, "measurement/v2").mockImplementation(() => {
+    throw new Error("not thought of");
+  });
+  try {
+    expect(
+      findReferences("measurement/v2", encodeVersion2([{ meta, type: 1, value: decimal(1) }])),
+    ).toMatchObject({ decodes: false, cellIds: [7], loggerNumbers: [8] });
+  } finally {
+    broken.mockRestore();
+  }
 });

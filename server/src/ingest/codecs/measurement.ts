@@ -1,5 +1,5 @@
 import { findMeasurementType } from "@ents-backend/schemas/measurement";
-import { invalidMeasurement, Refusal } from "../refusal.ts";
+import { invalidMeasurement } from "../refusal.ts";
 import type { Decoded, Value } from "../uplink.ts";
 import { MeasurementSchema, type Measurement as Message } from "./proto/measurement_pb.js";
 import { decodeRepeated } from "./repeated.ts";
@@ -15,7 +15,11 @@ export function decodeMeasurement(payload: Uint8Array): Decoded {
   try {
     return readMeasurement(decodeMessage(MeasurementSchema, payload));
   } catch (refusal) {
-    return tryRepeated(payload) ?? rethrow(refusal);
+    try {
+      return decodeRepeated(payload);
+    } catch {
+      throw refusal;
+    }
   }
 }
 
@@ -36,17 +40,4 @@ function readValues(type: string, message: Record<string, number>): Value[] {
     dataType,
     value: (message[field]! / wireDivisor) * factor,
   }));
-}
-
-function tryRepeated(payload: Uint8Array): Decoded | undefined {
-  try {
-    return decodeRepeated(payload);
-  } catch (error) {
-    if (error instanceof Refusal) return undefined;
-    throw error;
-  }
-}
-
-function rethrow(error: unknown): never {
-  throw error;
 }
