@@ -8,7 +8,6 @@ import { awaitDatabase, type AwaitedDatabase } from "./db/open.ts";
 import { Ingest, type IngestDeps } from "./ingest/ingest.ts";
 import { openMetrics, type Gather, type Metrics } from "./metrics.ts";
 import { QuarantineKeeper } from "./ingest/quarantine-keeper.ts";
-import { defineError } from "./lib/errors.ts";
 import type { Others } from "./lib/others.ts";
 import { RunDirectory } from "./lib/run-directory.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -150,7 +149,7 @@ function openIngest({
       ...deps,
       db,
       identify: (credentials, receivedAt) => identifySender({ db }, credentials, receivedAt),
-      probe: async () => await checkUp(database),
+      probe: database,
     },
     !database.isReady(),
   );
@@ -261,13 +260,6 @@ async function findNeighbours(
   if (port === undefined) return undefined;
   const run = await RunDirectory.open(dataDir);
   return { name: RunDirectory.newName(), pathOf: (name) => run.pathOf(port, name) };
-}
-
-const notUp = defineError("unavailable", "database_not_up", "the database doesn't answer");
-
-/** @throws KnownError while the database can't take uploads */
-async function checkUp(database: AwaitedDatabase): Promise<void> {
-  if (!(await database.isUp())) throw notUp();
 }
 
 /** What a new user is shown to begin with, once the database is ready. */

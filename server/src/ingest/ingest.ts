@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { DatabaseProbe } from "../db/probe.ts";
 import { Batcher, QueueFull, type Settled } from "../lib/batcher.ts";
 import { NotYet, type Journal } from "../lib/journal.ts";
 import type { Json } from "../lib/journal-lines.ts";
-import { deadline } from "../lib/deadline.ts";
 import type { Written } from "../timeseries/write.ts";
 import { applyRecords, isAbsence, isPassing } from "./apply.ts";
 import { decode } from "./decode.ts";
@@ -14,8 +14,8 @@ import type { Measurement, Uplink } from "./uplink.ts";
 
 export interface IngestDeps extends Omit<PlaceDeps, "sightings"> {
   readonly journal: Pick<Journal, "append" | "drain" | "depth">;
-  /** Answers while the database does. */
-  readonly probe: () => Promise<unknown>;
+  /** Says, soon in any case, whether the database takes uploads. */
+  readonly probe: Pick<DatabaseProbe, "isUp">;
   /** How long an upload waits for the database, before it goes to the journal. */
   readonly patience_ms?: number;
 }
@@ -33,7 +33,6 @@ export interface Stored {
 
 /** A node waits a second for its answer: half of it is for the database, the rest for the journal. */
 const usualPatience_ms = 500;
-const probing_ms = 500;
 /** How soon the database is looked for again: each time in vain it takes twice as long, up to the second of these. */
 const recovery_ms = [200, 5000] as const;
 
@@ -169,8 +168,8 @@ export class Ingest {
 
   /** @returns whether the database is back, and has what the journal had */
   async #tryToRecover(signal: AbortSignal): Promise<boolean> {
-    const { journal, log } = this.#deps;
-    if (!(await this.#answers())) return false;
+    const { journal, log, probe } = this.#deps;
+    if (!(await probe.isUp())) return false;
     let applied = 0;
     let refused: unknown;
     const apply = async (some: readonly Json[]) => {
@@ -198,13 +197,6 @@ export class Ingest {
     if (journal.depth().records > 0) return false;
     log.info({ applied }, "the database is back, and has what the journal had");
     return true;
-  }
-
-  async #answers(): Promise<boolean> {
-    return await deadline(probing_ms, this.#deps.probe()).then(
-      () => true,
-      () => false,
-    );
   }
 
   async #apply(records: readonly Json[]): Promise<readonly Json[]> {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkServer, connect, type Db } from "../../src/db/connect.ts";
+import { connect, type Db } from "../../src/db/connect.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
 import { buildServer } from "../../src/resources/server.ts";
 import { Memory } from "../../src/ingest/lookup.ts";
@@ -12,7 +12,7 @@ import { createCell, deleteCell, updateCell } from "../../src/store/cells.ts";
 import { createLogger } from "../../src/store/loggers.ts";
 import { removeMember, setMember } from "../../src/store/members.ts";
 import { updateUser } from "../../src/store/users.ts";
-import { testDeps, testIngest, useApi } from "../support/api.ts";
+import { probeOf, testDeps, testIngest, useApi } from "../support/api.ts";
 import { newCell, readSensor } from "../support/cells.ts";
 import { filesIn, openJournal, useDirectories } from "../support/journal.ts";
 import { newKey } from "../support/keys.ts";
@@ -40,7 +40,7 @@ const api = useApi(undefined, async ({ db, metrics }) => {
     patience_ms: 20_000,
     identify: async (credentials, receivedAt) =>
       await identifySender({ db }, credentials, receivedAt),
-    probe: async () => await checkServer(db),
+    probe: probeOf(db),
   });
   return { ingest, journal };
 });

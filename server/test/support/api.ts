@@ -2,6 +2,7 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fas
 import { afterAll, beforeAll, expect } from "vitest";
 import { IdentityProvider } from "../../src/auth/oidc.ts";
 import { checkServer, type Db } from "../../src/db/connect.ts";
+import type { DatabaseProbe } from "../../src/db/probe.ts";
 import { Ingest, type IngestDeps } from "../../src/ingest/ingest.ts";
 import { openMetrics } from "../../src/metrics.ts";
 import { QuarantineKeeper } from "../../src/ingest/quarantine-keeper.ts";
@@ -39,13 +40,7 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
   return {
     db,
     reads: db,
-    probe: {
-      isUp: async () =>
-        await checkServer(db).then(
-          () => true,
-          () => false,
-        ),
-    },
+    probe: probeOf(db),
     clock,
     ingest: testIngest(db),
     log: silentLog,
@@ -72,6 +67,17 @@ export function testDeps(db: Db, clock: Clock): ServerDeps {
     bell: silentBell,
     quarantine: new QuarantineKeeper({ db, clock, log: silentLog, max_bytes: 1e9 }),
     ttn: undefined,
+  };
+}
+
+/** Asks over the connections that a test has. */
+export function probeOf(db: Db): Pick<DatabaseProbe, "isUp"> {
+  return {
+    isUp: async () =>
+      await checkServer(db).then(
+        () => true,
+        () => false,
+      ),
   };
 }
 
@@ -116,7 +122,7 @@ export function testIngest(
     patience_ms,
     identify: async (credentials, receivedAt) =>
       await identifySender({ db }, credentials, receivedAt),
-    probe: async () => await checkServer(db),
+    probe: probeOf(db),
   });
 }
 
