@@ -107,7 +107,8 @@ export class QuarantineKeeper {
   async #makeRoom(signal: AbortSignal | undefined): Promise<void> {
     const { db, max_bytes } = this.#options;
     const most_bytes = max_bytes - this.#step_bytes;
-    while (this.#extent.bytes > most_bytes && !signal?.aborted) {
+    const isOver = (): boolean => signal?.aborted ?? false;
+    while (this.#extent.bytes > most_bytes && !isOver()) {
       const { before, gone } = await evictQuarantined(db, most_bytes);
       this.#extent = {
         uploads: before.uploads - gone.uploads,
