@@ -4,18 +4,18 @@ import { Spool } from "../lib/spool.ts";
 import type { Chunk } from "../timeseries/columns.ts";
 
 /** Stands in an answer's shape where a list goes: the timestamps first, then each column. */
-export const slot = ["\u0000"];
+export const gap = ["\u0000"];
 
 /** The text of an answer between its lists, which is one piece more than there are of those. */
-export function toFrames(shape: object): string[] {
-  return JSON.stringify(shape).split(JSON.stringify(slot[0]));
+export function splitAtGaps(shape: object): string[] {
+  return JSON.stringify(shape).split(JSON.stringify(gap[0]));
 }
 
 /**
  * Answers lists over one time axis: a short answer as a whole, with its length; a long one as it is read, at the
  * speed of who reads it and in little memory.
  *
- * @param shape what is answered, with a slot for each list
+ * @param shape what is answered, with a gap for each list
  * @param waits whether who reads waits until all of it is read, since reading it keeps something from others
  */
 export async function sendTable(
@@ -24,7 +24,7 @@ export async function sendTable(
   chunks: AsyncGenerator<Chunk>,
   waits = false,
 ): Promise<FastifyReply> {
-  const frames = toFrames(shape);
+  const frames = splitAtGaps(shape);
   const { value: first } = (await chunks.next()) as IteratorYieldResult<Chunk>;
   if (first.last) {
     await chunks.return(undefined);

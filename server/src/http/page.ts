@@ -24,12 +24,12 @@ export function pageQuery<Others extends TProperties>(others: Others) {
 const defaultLimit = 100;
 
 /** The rows to read: one more than is answered, to know whether there are any. */
-export function toRange({ limit = defaultLimit, before }: PageWish) {
+export function toLimits({ limit = defaultLimit, before }: PageWish) {
   return { limit: limit + 1, before };
 }
 
 /**
- * The page that rows are, read as `toRange` says.
+ * The page that rows are, read as `toLimits` says.
  *
  * @returns the rows that it shows, and where the next page begins, or null when there is none
  */

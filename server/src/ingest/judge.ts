@@ -36,6 +36,11 @@ export type Judgement =
   | { readonly readings: readonly NewReading[] }
   | { readonly refusal: Refusal };
 
+/** None, where an upload is refused. */
+export function readingsOf(judgement: Judgement): readonly NewReading[] {
+  return "readings" in judgement ? judgement.readings : [];
+}
+
 /**
  * Finds each upload's measurements their place: the cell must exist and take them from their sender. A logger need
  * not be registered: its number is kept with the readings, and its owner can claim it later. A message is taken whole

@@ -2,8 +2,8 @@ import { isInputRefused, isReferenceGone } from "../db/fault.ts";
 import type { Settled } from "../lib/batcher.ts";
 import { readDirectoryVersion } from "../store/directory.ts";
 import { StaleDirectory } from "../timeseries/store-readings.ts";
-import { Writer, type NewReading, type Written } from "../timeseries/write.ts";
-import { judge, type Judgement } from "./judge.ts";
+import { Writer, type Written } from "../timeseries/write.ts";
+import { judge, readingsOf, type Judgement } from "./judge.ts";
 import { Memory } from "./lookup.ts";
 import type { Metrics } from "../metrics.ts";
 import type { CreatorDeps } from "./newcomers.ts";
@@ -209,8 +209,4 @@ function toNobody(error: unknown): Sender {
 
 function showsNothing(credentials: Credentials): boolean {
   return credentials.kind === "open" && !credentials.key && !credentials.session;
-}
-
-function readingsOf(judgement: Judgement): readonly NewReading[] {
-  return "readings" in judgement ? judgement.readings : [];
 }

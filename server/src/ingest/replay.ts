@@ -43,7 +43,7 @@ export async function replay(
   replayer: Replayer,
 ): Promise<Replayed> {
   try {
-    const writer = new Writer(deps.db);
+    const writer = new Writer(deps.db, deps.log);
     const readings = await place(deps, upload, replayer, writer);
     const [written] = await writer.write([readings], undefined);
     await release(deps.db, upload, toDeed(deps, upload, replayer, written!, readings));

@@ -7,7 +7,7 @@ import { listDeeds, type AuditEntry } from "../store/audit.ts";
 import { listMembers } from "../store/members.ts";
 import type { ServerDeps } from "../http/deps.ts";
 import { forPeople } from "../http/for-whom.ts";
-import { pageQuery, toPage, toRange, type PageWish } from "../http/page.ts";
+import { pageQuery, toPage, toLimits, type PageWish } from "../http/page.ts";
 import { CellParameter } from "../http/query.ts";
 
 const params = Type.Object({ cell: CellParameter });
@@ -31,7 +31,7 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
     },
     async ({ query, caller }) => {
       requireAdmin(caller);
-      return toAnswer(await listDeeds(db, toRange(query)), query);
+      return toAnswer(await listDeeds(db, toLimits(query)), query);
     },
   );
 
@@ -51,7 +51,7 @@ export const audit: FastifyPluginAsyncTypebox<{ deps: Pick<ServerDeps, "db"> }> 
     },
     async ({ params: { cell }, query, caller }) => {
       const { id: cellId } = await getManagedCell(db, caller, cell, "owner", "read");
-      const deeds = await listDeeds(db, { cellId, ...toRange(query) });
+      const deeds = await listDeeds(db, { cellId, ...toLimits(query) });
       const members = await listMembers(db, cellId);
       const writers = new Set(members.filter(({ role }) => role !== "viewer").map(({ id }) => id));
       const shown = deeds.map((deed) => ({

@@ -4,7 +4,7 @@ import { Type } from "typebox";
 import { getReadableCell } from "../auth/access.ts";
 import { countCellConflicts, listConflicts, type Conflict } from "../timeseries/conflicts.ts";
 import type { ServerDeps } from "../http/deps.ts";
-import { pageQuery, toPage, toRange } from "../http/page.ts";
+import { pageQuery, toPage, toLimits } from "../http/page.ts";
 import { CellParameter } from "../http/query.ts";
 
 const params = Type.Object({ cell: CellParameter });
@@ -33,7 +33,7 @@ export const conflicts: FastifyPluginAsyncTypebox<{
       const { id } = await getReadableCell(db, caller, cell);
       const [by_logger, rows] = await Promise.all([
         countCellConflicts(reads, id),
-        listConflicts(reads, id, toRange(query)),
+        listConflicts(reads, id, toLimits(query)),
       ]);
       const { shown, next } = toPage(rows, query, (row) => row.id);
       return {

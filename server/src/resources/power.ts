@@ -5,7 +5,7 @@ import { requireReadable } from "../auth/access.ts";
 import { NamedPower } from "../ingest/codecs/by-name.ts";
 import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
-import { slot } from "../http/columnar.ts";
+import { gap } from "../http/columnar.ts";
 import { compressed } from "../http/compression.ts";
 import type { ReadingDeps } from "../http/deps.ts";
 import type { Door } from "../http/door.ts";
@@ -61,4 +61,4 @@ export const power: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
   });
 };
 
-const lists = { v: slot, i: slot, p: slot };
+const lists = { v: gap, i: gap, p: gap };

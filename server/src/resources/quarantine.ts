@@ -26,7 +26,7 @@ import { Done } from "../http/done.ts";
 import { actorOf } from "../http/caller.ts";
 import type { ServerDeps } from "../http/deps.ts";
 import { forPeople } from "../http/for-whom.ts";
-import { pageQuery, toPage, toRange } from "../http/page.ts";
+import { pageQuery, toPage, toLimits } from "../http/page.ts";
 import { tellReason, toUpload, toWholeUpload } from "./quarantine-answer.ts";
 import { inSlot } from "../http/slot.ts";
 
@@ -84,7 +84,7 @@ export const quarantine: FastifyPluginAsyncTypebox<{ deps: Deps }> = async (app,
       const person = requirePerson(caller, "manage");
       const { code, cell, since } = query;
       const wanted = { code, cell, since: readTime(["since", since]) };
-      const rows = await listQuarantined(db, person, wanted, toRange(query));
+      const rows = await listQuarantined(db, person, wanted, toLimits(query));
       const { shown, next } = toPage(rows, query, ({ id }) => id);
       return { uploads: shown.map((row) => toUpload(row, person)), next };
     },

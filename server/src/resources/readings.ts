@@ -10,8 +10,8 @@ import {
   fill,
   joinTexts,
   sendJson,
-  slot,
-  toFrames,
+  gap,
+  splitAtGaps,
   toStream,
   writeTable,
 } from "../http/columnar.ts";
@@ -147,19 +147,19 @@ async function* writeSeries(
   { resample, envelope }: Resolved,
   series: AsyncIterable<Series>,
 ): AsyncGenerator<string> {
-  const [head, tail] = toFrames({ resample, series: slot });
+  const [head, tail] = splitAtGaps({ resample, series: gap });
   const byId = new Map(sought.map((sensor) => [sensor.id, sensor]));
   yield head!;
   let comma = "";
   for await (const one of series) {
     const { cell_id, name, unit } = byId.get(one.sensorId)!;
-    const bounds = envelope ? { min: slot, max: slot } : {};
-    const frames = toFrames({
+    const bounds = envelope ? { min: gap, max: gap } : {};
+    const frames = splitAtGaps({
       cell_id,
       sensor: name,
       unit,
-      timestamp: slot,
-      value: slot,
+      timestamp: gap,
+      value: gap,
       ...bounds,
     });
     yield comma;

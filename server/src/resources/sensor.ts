@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { requireReadable } from "../auth/access.ts";
 import type { Format } from "../ingest/codecs/codecs.ts";
 import { findSensors, streamKey } from "../timeseries/sensors.ts";
-import { slot } from "../http/columnar.ts";
+import { gap } from "../http/columnar.ts";
 import { compressed } from "../http/compression.ts";
 import type { ReadingDeps } from "../http/deps.ts";
 import { isVersion2, type Door } from "../http/door.ts";
@@ -81,12 +81,12 @@ export const sensor: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (a
       return await sendSpan(deps, reply, query, {
         columns: [{ sensorId: found?.id }],
         members: {
-          data: slot,
+          data: gap,
           measurement: found?.measurement ?? "",
           unit: found?.unit ?? "",
           type: found?.data_type ?? "",
         },
-        bounds: slot,
+        bounds: gap,
       });
     });
   }

@@ -22,7 +22,7 @@ import { toAnswer } from "../tasks/task-answer.ts";
 import { Done } from "../http/done.ts";
 import type { ServerDeps } from "../http/deps.ts";
 import { forPeople } from "../http/for-whom.ts";
-import { pageQuery, toPage, toRange } from "../http/page.ts";
+import { pageQuery, toPage, toLimits } from "../http/page.ts";
 
 export type TaskDeps = Pick<ServerDeps, "db" | "bell" | "kinds" | "log" | "settings">;
 
@@ -74,7 +74,7 @@ export const tasks: FastifyPluginAsyncTypebox<{ deps: TaskDeps }> = async (app, 
     },
     async ({ query, caller }) => {
       const owner = ownerOf(requirePerson(caller, "read"));
-      const rows = await listTasks(db, owner, query, toRange(query));
+      const rows = await listTasks(db, owner, query, toLimits(query));
       const { shown, next } = toPage(rows, query, ({ number }) => number);
       return { tasks: shown.map(toAnswer), next };
     },

@@ -5,7 +5,7 @@ import { requireReadable } from "../auth/access.ts";
 import { NamedTeros } from "../ingest/codecs/by-name.ts";
 import { findColumns } from "../timeseries/read.ts";
 import { jsonOrForm, namedTypes, receipt, sentValues } from "./by-name.ts";
-import { slot } from "../http/columnar.ts";
+import { gap } from "../http/columnar.ts";
 import { compressed } from "../http/compression.ts";
 import type { ReadingDeps } from "../http/deps.ts";
 import type { Door } from "../http/door.ts";
@@ -80,4 +80,4 @@ export const teros: FastifyPluginAsyncTypebox<{ deps: ReadingDeps }> = async (ap
   });
 };
 
-const lists = { vwc: slot, temp: slot, ec: slot, raw_vwc: slot };
+const lists = { vwc: gap, temp: gap, ec: gap, raw_vwc: gap };

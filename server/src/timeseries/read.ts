@@ -74,7 +74,7 @@ const arrivalsAtOnce = 600;
  * least. No key has them in that order, so PostgreSQL sorts them once, on its disk where they are many, and a
  * connection is held until the last chunk is read.
  */
-export async function* readArrivals(
+export async function* readByArrival(
   db: Db,
   columns: readonly Column[],
   range: Range,
