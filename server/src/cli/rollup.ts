@@ -4,7 +4,8 @@ import type { Db } from "../db/connect.ts";
 import { systemClock } from "../lib/clock.ts";
 import { count } from "../lib/count.ts";
 import { ProgressBar } from "../lib/progress.ts";
-import { checkRollup, listRolledUp, rebuildRollup, type RollupUnit } from "../timeseries/rollup.ts";
+import { checkRollup, rebuildRollup, type RollupUnit } from "../timeseries/rollup.ts";
+import { listAllSensors } from "../timeseries/sensors.ts";
 import { withDatabase } from "./database.ts";
 import { wholeNumber } from "./options.ts";
 import { formatTable } from "./table.ts";
@@ -88,7 +89,7 @@ async function walkSensors(
   task: (sensorId: number, unit: RollupUnit) => Promise<{ buckets: number; told: number }>,
 ): Promise<Walked> {
   const bar = openBar(label);
-  const sensors = await listRolledUp(db, cell);
+  const sensors = await listAllSensors(db, cell);
   const rows: Row[] = [];
   let buckets = 0;
   for (const [at, sensor] of sensors.entries()) {

@@ -6,8 +6,7 @@ import { requireReadable } from "../auth/access.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { Db } from "../db/connect.ts";
 import { defineError } from "../lib/errors.ts";
-import { listSensorsWithReadings } from "../timeseries/extent.ts";
-import type { Sensor } from "../timeseries/sensors.ts";
+import { listSensorsWithReadings, type Sensor } from "../timeseries/sensors.ts";
 
 const idMissing = defineError("invalid", "cell_id_missing", "cell_id parameter is required");
 const idInvalid = defineError("invalid", "cell_id_invalid", "Invalid cell_id format");

@@ -1,7 +1,5 @@
-import { powerStream, type Stream } from "@ents-backend/schemas/sensor";
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import type { Sensor } from "./sensors.ts";
 
 /** Clocks of devices are ahead by less, but those that are wrong. */
 const ahead_s = 86_400;
@@ -29,17 +27,4 @@ export async function readExtent(
     ) as past on true
     where sensor.cell_id = any(${cellIds}::int[])`.execute(db);
   return rows[0]!;
-}
-
-/** The sensors of a cell that have at least one reading, by name and measurement. */
-export async function listSensorsWithReadings(db: Db, cellId: number): Promise<Sensor[]> {
-  return await db
-    .selectFrom("sensor")
-    .select(["id", "cell_id", "name", "measurement", "unit", "data_type"])
-    .where("cell_id", "=", cellId)
-    .where("name", "!=", powerStream.name satisfies Stream["name"])
-    .where(sql<boolean>`exists (select from reading where sensor_id = sensor.id)`)
-    .orderBy(sql`name collate "C"`)
-    .orderBy(sql`measurement collate "C"`)
-    .execute();
 }

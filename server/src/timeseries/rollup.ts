@@ -2,24 +2,12 @@ import { sql, type RawBuilder } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { retryCollisions } from "../db/transact.ts";
 import { foldRollups, selectDeltas } from "./rollup-deltas.ts";
-import type { Sensor } from "./sensors.ts";
 import { thoseThatCount } from "./sums.ts";
 
 /** A rollup, by what its buckets are. */
 export type RollupUnit = "hour" | "day";
 
 const tables = { hour: "rollup_hour", day: "rollup_day" } as const;
-
-/** Every sensor, power included; of one cell where it is given. */
-export async function listRolledUp(db: Db, cellId: number | undefined): Promise<Sensor[]> {
-  return await db
-    .selectFrom("sensor")
-    .select(["id", "cell_id", "name", "measurement", "unit", "data_type"])
-    .$if(cellId !== undefined, (query) => query.where("cell_id", "=", cellId!))
-    .orderBy("cell_id")
-    .orderBy("id")
-    .execute();
-}
 
 /** How many buckets there are of a sensor, and how many of them don't say what its readings come to. */
 interface Checked {

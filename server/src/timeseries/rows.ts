@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from "kysely";
+import { decodeArray, type ArrayKind } from "../db/arrays.ts";
 import type { Db } from "../db/connect.ts";
 import { mergeRuns } from "../lib/merge-runs.ts";
-import { decodeArray, type ArrayKind } from "./arrays.ts";
 import { meanOf, planParts, selectPartials } from "./partials.ts";
 import type { Resolved } from "./resolve.ts";
 import type { Span } from "./spans.ts";

@@ -33,6 +33,30 @@ export async function listSensors(db: Db, cellId: number): Promise<Sensor[]> {
     .execute();
 }
 
+/** The sensors of a cell that have at least one reading, by name and measurement. */
+export async function listSensorsWithReadings(db: Db, cellId: number): Promise<Sensor[]> {
+  return await db
+    .selectFrom("sensor")
+    .select(columns)
+    .where("cell_id", "=", cellId)
+    .where("name", "!=", powerStream.name)
+    .where(sql<boolean>`exists (select from reading where sensor_id = sensor.id)`)
+    .orderBy(sql`name collate "C"`)
+    .orderBy(sql`measurement collate "C"`)
+    .execute();
+}
+
+/** Every sensor, power included; of one cell where it is given. */
+export async function listAllSensors(db: Db, cellId: number | undefined): Promise<Sensor[]> {
+  return await db
+    .selectFrom("sensor")
+    .select(columns)
+    .$if(cellId !== undefined, (query) => query.where("cell_id", "=", cellId!))
+    .orderBy("cell_id")
+    .orderBy("id")
+    .execute();
+}
+
 /** The sensors of some streams of a cell, as far as they exist, by `name measurement`. */
 export async function findSensors(
   db: Db,

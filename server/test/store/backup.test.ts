@@ -16,7 +16,8 @@ import { check, restore } from "../../src/store/backup/restore.ts";
 import { createCell } from "../../src/store/cells.ts";
 import { createDemo } from "../../src/store/demo.ts";
 import { readDirectoryVersion } from "../../src/store/directory.ts";
-import { checkRollup, listRolledUp } from "../../src/timeseries/rollup.ts";
+import { checkRollup } from "../../src/timeseries/rollup.ts";
+import { listAllSensors } from "../../src/timeseries/sensors.ts";
 import { newCell } from "../support/cells.ts";
 import { useDatabase } from "../support/database.ts";
 import { useEmptyDatabases } from "../support/empty-databases.ts";
@@ -60,7 +61,7 @@ async function using<T>(url: string, use: (db: Db) => Promise<T>): Promise<T> {
 }
 
 async function expectExactRollups(db: Db): Promise<void> {
-  for (const { id } of await listRolledUp(db, undefined))
+  for (const { id } of await listAllSensors(db, undefined))
     for (const unit of ["hour", "day"] as const)
       expect(await checkRollup(db, id, unit)).toMatchObject({ differing: 0 });
 }

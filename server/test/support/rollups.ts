@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import { expect } from "vitest";
 import type { Db } from "../../src/db/connect.ts";
-import { checkRollup, listRolledUp } from "../../src/timeseries/rollup.ts";
+import { checkRollup } from "../../src/timeseries/rollup.ts";
+import { listAllSensors } from "../../src/timeseries/sensors.ts";
 import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
 import type { TestDatabase } from "./database.ts";
 
@@ -12,7 +13,7 @@ import type { TestDatabase } from "./database.ts";
 export function exactRollupsIn(database: Pick<TestDatabase, "db">) {
   return async (cells: readonly number[]): Promise<void> => {
     const { db } = database;
-    const sensors = await Promise.all(cells.map((cell) => listRolledUp(db, cell)));
+    const sensors = await Promise.all(cells.map((cell) => listAllSensors(db, cell)));
     for (const { id } of sensors.flat())
       for (const unit of ["hour", "day"] as const)
         expect(await checkRollup(db, id, unit)).toMatchObject({ differing: 0 });

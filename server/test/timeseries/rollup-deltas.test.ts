@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
-import { checkRollup, listRolledUp } from "../../src/timeseries/rollup.ts";
+import { checkRollup } from "../../src/timeseries/rollup.ts";
+import { listAllSensors } from "../../src/timeseries/sensors.ts";
 import { foldRollups } from "../../src/timeseries/rollup-deltas.ts";
 import { Writer } from "../../src/timeseries/write.ts";
 import { writeReadings } from "../support/write-readings.ts";
@@ -102,7 +103,7 @@ describe("rollups by hour and day", () => {
   it("learn nothing of cells that are deleted", async () => {
     const cellId = await newCell(database);
     await writeReadings(database.db, [reading(cellId)]);
-    const [sensor] = await listRolledUp(database.db, cellId);
+    const [sensor] = await listAllSensors(database.db, cellId);
     await database.db.deleteFrom("cell").where("id", "=", cellId).execute();
     await foldRollups(database.db);
     for (const table of ["rollup_hour", "rollup_day"] as const)
