@@ -34,10 +34,15 @@ export class JournalAside {
     this.#extent = { files: files.length, bytes };
   }
 
-  /** Keeps a file that is a segment. @returns where it is now */
-  async keepSegment(file: string, name: string): Promise<string> {
+  /** Keeps a file that is a segment. @returns where it is now; undefined where it is gone */
+  async keepSegment(file: string, name: string): Promise<string | undefined> {
     const kept = join(this.#path, `${name}.damaged`);
-    await rename(file, kept);
+    try {
+      await rename(file, kept);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
     await this.#settle();
     return kept;
   }

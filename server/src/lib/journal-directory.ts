@@ -56,7 +56,10 @@ const trial_bytes = 4096;
 /** How long a write that is under way takes at most to reach the file, if not the disk. */
 const writing_ms = 100;
 
-/** After which time whoever has taken a segment is believed to be dead. Were they not, it is applied twice. */
+/**
+ * After which time whoever has taken a segment is believed to be dead; at once by a process that begins, which finds what
+ * one before it has left. Were they not, it is applied twice.
+ */
 const taken_s = 300;
 
 /**
@@ -192,8 +195,12 @@ export class JournalDirectory {
     this.#forget(name);
   }
 
-  /** Keeps a segment that was applied but for what was damaged in it, for someone to look at. */
-  async setAside(name: string): Promise<string> {
+  /**
+   * Keeps a segment that was applied but for what was damaged in it, for someone to look at.
+   *
+   * @returns where it is; undefined where another process, which has applied it too, has kept it
+   */
+  async setAside(name: string): Promise<string | undefined> {
     const file = await this.#aside.keepSegment(this.#pathOf(name, "taken"), name);
     this.#forget(name);
     return file;

@@ -68,7 +68,7 @@ export class Journal {
 
   /**
    * Hands out all that is kept, the oldest first, and forgets it. What comes meanwhile is for the next time. What other
-   * processes are applying at this moment is left to them.
+   * processes are applying at this moment is left to them, but for what they had taken when this one began.
    *
    * A record comes once, unless applying failed, another process shares the directory, or this one was ended.
    *
@@ -134,6 +134,7 @@ export class Journal {
     const { damaged } = this.#directory.appliedOf(name);
     if (damaged === 0) return await this.#directory.remove(name);
     const file = await this.#directory.setAside(name);
+    if (file === undefined) return;
     this.#options.log.error(
       { file, damaged },
       "lines of the journal were damaged and are kept aside; the last of a file may be a write that was cut short, which was never acknowledged",

@@ -99,6 +99,28 @@ describe("a damaged journal", () => {
     await next.close();
   });
 
+  it("is kept aside once, though a process that begins applies what another one is at", async () => {
+    const path = newDirectory();
+    const { file, bytes } = await written(path, ["one", "two"]);
+    await writeFile(file, Buffer.concat([bytes, Buffer.from("nonsense\n")]));
+    const { told, log } = listening();
+    const first = await openJournal(path, { log });
+    const [begun, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const draining = first.drain(async () => {
+      begun.resolve();
+      await going.promise;
+    });
+    await begun.promise;
+    const second = await openJournal(path, { log });
+    expect(await drained(second)).toEqual(["one", "two"]);
+    going.resolve();
+    await draining;
+    expect(await filesIn(path)).toEqual([expect.stringMatching(/\.damaged$/)]);
+    expect(told).toHaveLength(1);
+    expect(first.depth()).toEqual({ records: 0, bytes: 0 });
+    await Promise.all([first.close(), second.close()]);
+  });
+
   it("goes on with the next segment when it can't read one to its end", async () => {
     const path = newDirectory();
     const { file } = await written(path, ["good"]);
